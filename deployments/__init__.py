@@ -1,0 +1,1 @@
+"""Deployments of the flows: `prefect.yaml`, and `serve.py` for a laptop."""

@@ -1,0 +1,42 @@
+"""The command `secateur`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from flows.commands import INTERRUPTED, prune
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command, and returns the exit code.
+
+    0: done; 1: the run failed; 2: a parameter is wrong; 130: stopped by Ctrl-C.
+    """
+    _set_environment()
+    console = Console(stderr=True)
+    parser = argparse.ArgumentParser(
+        prog="secateur", description="Prunes Keras 3 models, and shows the evidence."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    prune.add(commands)
+    namespace = parser.parse_args(argv)
+    try:
+        return namespace.run(namespace, console)
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on from here.")
+        return INTERRUPTED
+
+
+def _set_environment() -> None:
+    """Keeps the terminal quiet; Prefect and TensorFlow read this when they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""All parameters of the flow `prune`, as one model: the groups of the rooms put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from secateur.datasets.config import DatasetConfig
+from secateur.datasets.names import check_dataset
+from secateur.importance.config import ImportanceConfig
+from secateur.models.config import ModelConfig
+from secateur.models.sources import check_model
+from secateur.report.files import check_output
+from secateur.sparsity.config import TargetConfig
+from secateur.training.config import TrainConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+
+DEFAULT_EPOCHS = 10
+
+
+class PruneParameters(BaseModel):
+    """Prune a Keras model: train or load it, score, prune, fine-tune, evaluate, report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: DatasetConfig = Field(default=DatasetConfig(), description="The data.")
+    model: ModelConfig = Field(default=ModelConfig(), description="The model to prune.")
+    train: TrainConfig = Field(default=TrainConfig(), description="Training of the dense model.")
+    importance: ImportanceConfig = Field(
+        default=ImportanceConfig(), description="What a weight is worth."
+    )
+    target: TargetConfig = Field(description="How much to remove, and where.")
+    fine_tune: FineTuneConfig = Field(
+        default=FineTuneConfig(), description="Training of the pruned model."
+    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="One integer for everything.")
+    output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+
+    def resolved(self) -> PruneParameters:
+        """The same with the defaults that depend on other fields filled in."""
+        epochs = self.train.epochs
+        if epochs is None:
+            epochs = 0 if self.model.path else DEFAULT_EPOCHS
+        seed = self.seed if self.fine_tune.seed is None else self.fine_tune.seed
+        return self.model_copy(
+            update={
+                "train": self.train.model_copy(update={"epochs": epochs}),
+                "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
+                "output": self.output.expanduser().absolute(),
+            }
+        )
+
+    def check(self) -> None:
+        """Refuses what can be known to fail without TensorFlow, the data or the model.
+
+        Raises:
+            ValueError: One sentence.
+        """
+        if self.target.schedule != "one_shot":
+            raise ValueError(
+                f"target.schedule is {self.target.schedule!r}; the flow prunes in one_shot."
+            )
+        check_dataset(self.dataset)
+        check_model(self.model)
+        check_output(self.output)

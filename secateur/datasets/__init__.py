@@ -1,0 +1,1 @@
+"""Data: TFDS loading, the bundled builders, splits, preprocessing and fingerprints."""

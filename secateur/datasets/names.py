@@ -1,0 +1,87 @@
+"""Which names the pipeline can load, answered without importing TensorFlow."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.util
+import re
+from pathlib import Path
+
+from secateur.datasets.config import DatasetConfig
+
+BUNDLED = ("mnist_5k",)
+"""Data sets of this project: the names of `builders.BUILDERS`."""
+
+_CLASS = re.compile(r"^class\s+(\w+)\(", re.MULTILINE)
+
+
+@functools.cache
+def tfds_names() -> frozenset[str]:
+    """The names that the installed TFDS knows, and a few more.
+
+    TFDS lists its builders only by importing them all, and TensorFlow with them (seconds). This
+    reads its source instead: the folders of `datasets/` and the snake case of every class.
+    """
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    root = Path(spec.submodule_search_locations[0])
+    names = {path.name for path in (root / "datasets").iterdir() if path.is_dir()}
+    for path in root.rglob("*.py"):
+        if "core" not in path.parts and not path.name.endswith("_test.py"):
+            names.update(_snake_case(name) for name in _CLASS.findall(path.read_text()))
+    return frozenset(names)
+
+
+def _snake_case(name: str) -> str:
+    """The name that TFDS gives to a builder's class (its `naming.camelcase_to_snakecase`)."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
+def base_name(name: str) -> str:
+    """`"mnist"` of `"mnist/config:3.0.1"`."""
+    return re.split("[/:]", name, maxsplit=1)[0]
+
+
+def check_dataset(config: DatasetConfig) -> None:
+    """Refuses what cannot be loaded, from the parameters and the folder alone.
+
+    Raises:
+        ValueError: One sentence: an unknown name, or a `data_dir` that is no folder.
+    """
+    name = base_name(config.name)
+    if config.data_dir is not None:
+        folder = Path(config.data_dir).expanduser()
+        if not folder.is_dir():
+            raise ValueError(
+                f"dataset.data_dir is {config.data_dir!r}, which is no folder; give the folder "
+                "that holds the prepared TFDS data set, or leave it out."
+            )
+        if (folder / name).is_dir():
+            return
+    if name in BUNDLED or name in tfds_names():
+        return
+    near = difflib.get_close_matches(name, {*BUNDLED, *tfds_names()}, n=3)
+    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    raise ValueError(
+        f"dataset.name is {config.name!r}, which is neither bundled ({', '.join(BUNDLED)}) nor a "
+        f"TFDS name nor prepared in dataset.data_dir.{hint}"
+    )
+
+
+def prepared_fingerprint(config: DatasetConfig) -> list[tuple[str, int, int]]:
+    """Path, size and time of change of every prepared file of a data set in `data_dir`.
+
+    Part of the cache key of `load_data`, so that a data set that was prepared again is read again.
+    Empty without `data_dir`: there a name and the version of TFDS say what the data is.
+    """
+    if config.data_dir is None or base_name(config.name) in BUNDLED:
+        return []
+    folder = Path(config.data_dir).expanduser() / base_name(config.name)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [
+        (str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in files
+    ]

@@ -1,0 +1,57 @@
+"""What is known of a model after its evaluation, as typed objects. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileSize(_Part):
+    """Bytes of one file."""
+
+    raw: int = Field(description="Bytes on disk.")
+    gzip: int = Field(description="Bytes after gzip, level 6: what a download takes.")
+
+
+class LayerCount(_Part):
+    """The prunable weights of one layer."""
+
+    name: str = Field(description="Name of the layer, unique in its model.")
+    kind: str = Field(description="Class of the layer.")
+    parameters: int = Field(description="Prunable weights of the layer.")
+    nonzero: int = Field(description="Those that are not zero.")
+    sparsity: float = Field(description="Share of zeros among the prunable weights.")
+
+
+class Latency(_Part):
+    """Milliseconds of one call."""
+
+    median: float
+    p10: float
+    p90: float
+
+
+class Cost(_Part):
+    """What one model is worth and what it costs."""
+
+    loss: float = Field(description="Mean loss of a test example.")
+    metrics: dict[str, float] = Field(description="Metrics on the test split, as shares.")
+    parameters: int = Field(description="All weights, biases and statistics of the model.")
+    prunable: int = Field(description="Kernels, embeddings and the like: what pruning may touch.")
+    nonzero: int = Field(description="Prunable weights that are not zero.")
+    flops: int | None = Field(description="FLOPs of one example; a multiply-add is 2.")
+    bytes: dict[str, FileSize] = Field(description="Bytes of the model's file in each format.")
+    latency_ms: dict[str, Latency] | None = Field(
+        None, description="Milliseconds by runtime and threads; null where not measured."
+    )
+
+
+class Evaluation(_Part):
+    """All that the stage `evaluate` finds out about one model."""
+
+    cost: Cost
+    layers: list[LayerCount] = Field(description="The layers that have prunable weights.")
+    notices: list[str] = Field(description="What could not be counted, and why.")

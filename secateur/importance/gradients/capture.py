@@ -1,0 +1,151 @@
+"""Watches a model's forward pass: what goes into each layer, and where its gradient is needed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from secateur.models.weights import flat_layers
+
+_ACTIVATIONS = ("activation", "recurrent_activation")
+
+
+class Call:
+    """One call of one layer.
+
+    Attributes:
+        layer: The layer.
+        arguments: What it was called with, its own defaults left out.
+        output: What it returned.
+        watched: For each activation in the order it ran: (attribute, its input, its output). For
+            a layer without one, its output stands for both.
+        deltas: Gradient of the summed losses with respect to each watched input; zeros where
+            nothing depends on it. Set by the engine after the backward pass.
+    """
+
+    def __init__(self, layer: keras.Layer, arguments: list[Any]):
+        self.layer = layer
+        self.arguments = arguments
+        self.output: Any = None
+        self.watched: list[tuple[str, tf.Tensor, tf.Tensor]] = []
+        self.deltas: list[tf.Tensor] = []
+
+    @property
+    def x(self) -> tf.Tensor:
+        """The first argument."""
+        return self.arguments[0]
+
+    def delta_of(self, activation: str, time: int) -> tf.Tensor:
+        """Gradient with respect to the input of an activation, the `time`-th it ran."""
+        return self.deltas[self._index(activation, time)]
+
+    def output_of(self, activation: str, time: int) -> tf.Tensor:
+        """Output of an activation, the `time`-th it ran."""
+        return self.watched[self._index(activation, time)][2]
+
+    def _index(self, activation: str, time: int) -> int:
+        return [i for i, entry in enumerate(self.watched) if entry[0] == activation][time]
+
+
+class Capture:
+    """Records the calls of some layers while a model runs eagerly.
+
+    Use `with capture.installed():` around the forward passes; `capture.tape` is the tape that
+    shall watch, `capture.calls` what was recorded since it was last emptied.
+
+    Args:
+        model: Any built Keras model.
+        layers: The layers (or raw operations) to record.
+        outputs: Whether to watch what the layers return rather than the inputs of their
+            activations.
+    """
+
+    def __init__(self, model: keras.Model, layers: list[Any], *, outputs: bool = False):
+        self.model = model
+        self.layers = layers
+        self.outputs = outputs
+        self.calls: list[Call] = []
+        self.tape: tf.GradientTape | None = None
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[Capture]:
+        """Puts the recording in place, and takes it out again."""
+        with contextlib.ExitStack() as stack:
+            for layer in self.layers:
+                self._record(layer, stack)
+            for layer in flat_layers(self.model):
+                if getattr(layer, "use_cudnn", False):  # the fused kernel hides its steps
+                    stack.enter_context(_attribute(layer, "use_cudnn", False))
+                if isinstance(layer, keras.layers.RNN):
+                    # Rolled up, the first step is run once more to learn the shape of its output.
+                    stack.enter_context(_attribute(layer, "unroll", True))
+            yield self
+
+    def _record(self, layer: keras.Layer, stack: contextlib.ExitStack) -> None:
+        original = layer.call
+        running: list[Call] = []
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            record = Call(layer, [*args, *kwargs.values()])
+            running.append(record)
+            try:
+                output = original(*args, **kwargs)
+            finally:
+                running.pop()
+            if not self._visible([record.arguments[0], output]):
+                return output
+            if self.outputs or not record.watched:
+                result = tf.nest.flatten(output)[0]
+                self._watch(result)
+                record.watched.append(("", result, result))
+            record.output = output
+            self.calls.append(record)
+            return output
+
+        def activation(name: str, function: Any) -> Any:
+            def watched(z: Any, *args: Any, **kwargs: Any) -> Any:
+                if not running or not self._visible([z]):
+                    return function(z, *args, **kwargs)
+                record = running[-1]
+                self._watch(z)
+                output = function(z, *args, **kwargs)
+                record.watched.append((name, z, output))
+                return output
+
+            return watched
+
+        stack.enter_context(_attribute(layer, "call", call))
+        if self.outputs:
+            return
+        for name in _ACTIVATIONS:
+            function = layer.__dict__.get(name)
+            if function is not None:
+                stack.enter_context(_attribute(layer, name, activation(name, function)))
+
+    def _watch(self, value: tf.Tensor) -> None:
+        if self.tape is not None:
+            self.tape.watch(value)
+
+    @staticmethod
+    def _visible(values: list[Any]) -> bool:
+        """Whether these are values; inside a `tf.function` they are only symbols."""
+        return all(hasattr(leaf, "numpy") for leaf in tf.nest.flatten(values))
+
+
+@contextlib.contextmanager
+def _attribute(layer: keras.Layer, name: str, value: Any) -> Iterator[None]:
+    """Sets an instance attribute behind Keras's tracking, and restores what was there."""
+    missing = object()
+    before = layer.__dict__.get(name, missing)
+    layer.__dict__[name] = value
+    try:
+        yield
+    finally:
+        if before is missing:
+            layer.__dict__.pop(name, None)
+        else:
+            layer.__dict__[name] = before

@@ -1,0 +1,112 @@
+"""Forward and backward passes of one batch, and the terms of the weights that they give."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from secateur.importance.data import Batch
+from secateur.importance.gradients.capture import Call, Capture
+from secateur.importance.gradients.forms import TRANSPOSED, Form, form_of
+from secateur.importance.gradients.terms import Term
+from secateur.importance.run import Run
+from secateur.models.weights import flat_layers
+
+# Examples of a trial batch: few, and a number that is unlikely to be the size of another axis.
+TRIAL = 7
+# Bytes of layers' inputs and outputs that a batch of the chosen size may hold, and its limit.
+_BATCH_BYTES = 1 << 26
+_BATCH_LIMIT = 4096
+
+
+class Passes:
+    """Runs the model of a `Run` and hands back the terms of its weights.
+
+    Use inside `with passes.installed():`.
+
+    Attributes:
+    """
+
+    def __init__(self, run: Run):
+        self._run = run
+        self._forms: dict[int, Form] = {}
+        self._wanted = {id(weight.variable) for weight in run.weights}
+        layers = []
+        for layer in flat_layers(run.model):
+            form = form_of(layer)
+            if form is not None and any(id(v) in self._wanted for v in layer.weights):
+                self._forms[id(layer)] = form
+                layers.append(layer)
+        self._capture = Capture(run.model, layers)
+        self.installed = self._capture.installed
+
+    def batch_size(self, calls: list[Call], examples: int) -> int:
+        """How many examples to run at a time, going by what a few of them took."""
+        return self._run.batch_size or fitting_batch(calls, examples)
+
+    def forward(self, batch: Batch) -> list[Call]:
+        """Runs the model. The calls' deltas are stand-ins that have the right shape."""
+        capture = self._capture
+        capture.calls, capture.tape = [], None
+        self._run.model(batch.x, training=False)
+        calls, capture.calls = capture.calls, []
+        for call in calls:
+            # Ones: what a transposed convolution's kernel sees of them is where it counts.
+            call.deltas = [
+                tf.ones_like(z) if isinstance(call.layer, TRANSPOSED) else z
+                for _, z, _ in call.watched
+            ]
+        return calls
+
+    def backward(
+        self, batch: Batch, variables: list[keras.Variable]
+    ) -> tuple[list[Call], list[Any]]:
+        """Runs the model and its loss, forward and backward.
+
+        Returns:
+            The calls with their deltas, and the gradient of the summed losses with respect to
+            each of `variables`, None where nothing depends on it.
+        """
+        capture = self._capture
+        capture.calls = []
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            capture.tape = tape
+            tape.watch([v.value for v in variables])
+            predictions = self._run.model(batch.x, training=False)
+            loss = tf.reduce_sum(self._run.losses(batch.y, predictions, batch.weights))
+        calls, capture.calls, capture.tape = capture.calls, [], None
+        points = [[z for _, z, _ in call.watched] for call in calls]
+        gradients, plain = tape.gradient(loss, (points, [v.value for v in variables]))
+        for call, deltas, watched in zip(calls, gradients, points, strict=True):
+            call.deltas = [
+                tf.zeros_like(z) if delta is None else tf.convert_to_tensor(delta)
+                for delta, z in zip(deltas, watched, strict=True)
+            ]
+        return calls, plain
+
+    def terms(self, calls: list[Call]) -> dict[int, list[Term]]:
+        """The terms of each weight's variable, by its id."""
+        terms: dict[int, list[Term]] = defaultdict(list)
+        for call in calls:
+            for name, term in self._forms[id(call.layer)](call.layer, call).items():
+                key = id(getattr(call.layer, name))
+                if key in self._wanted:
+                    terms[key].append(term)
+        return terms
+
+
+def fitting_batch(calls: list[Call], examples: int) -> int:
+    """How many examples to run at a time, so that what the layers hold stays bounded."""
+    held = sum(_bytes(call.arguments) + _bytes(call.output) for call in calls)
+    return max(1, min(_BATCH_BYTES * examples // max(1, held), _BATCH_LIMIT))
+
+
+def _bytes(values: Any) -> int:
+    return sum(
+        leaf.shape.num_elements() * leaf.dtype.size
+        for leaf in tf.nest.flatten(values)
+        if isinstance(leaf, tf.Tensor)
+    )

@@ -1,0 +1,74 @@
+"""What goes into each weight: the squared norm of every input feature."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from secateur.importance.gradients.passes import TRIAL, Passes
+from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
+from secateur.importance.run import Run
+
+
+def input_squares(run: Run) -> dict[str, np.ndarray]:
+    """Σ over examples and positions of x², for the input feature that each weight multiplies.
+
+    A convolution's input features are the taps of its kernel times its channels; an Embedding's
+    are its rows, one-hot.
+
+    Returns:
+        Weight path -> float64 array of the weight's shape; weights of layers whose inputs are not
+        known are left out, and a notice names them.
+    """
+    passes = Passes(run)
+    sums: dict[str, np.ndarray] = {}
+    kinds: dict[str, Term] = {}
+    with passes.installed():
+        first = run.first(TRIAL)
+        size = passes.batch_size(passes.forward(first), first.size)
+        for batch in run.batches(size):
+            terms = passes.terms(passes.forward(batch))
+            for weight in run.weights:
+                for term in terms.get(id(weight.variable), ()):
+                    part = _squares(term).numpy()
+                    kinds.setdefault(weight.path, term)
+                    if weight.path in sums:
+                        sums[weight.path] += part
+                    else:
+                        sums[weight.path] = part.astype(np.float64)
+    missing = sorted({w.layer_path for w in run.weights if w.path not in sums})
+    if missing:
+        run.note(f"The inputs of {', '.join(missing)} are not known: not scored.")
+    shapes = {w.path: tuple(w.variable.shape) for w in run.weights}
+    return {path: _spread(kinds[path], total, shapes[path]) for path, total in sums.items()}
+
+
+def _squares(term: Term) -> tf.Tensor:
+    """Shape (groups, inputs) for products, (rows,) for lookups; the whole weight where needed."""
+    if isinstance(term, Lookup):
+        return tf.math.bincount(tf.cast(term.rows, tf.int32), minlength=term.table)
+    assert isinstance(term, Product)
+    sums = None
+    for low, high in chunks(term.examples, term.positions_cost):
+        if term.backwards:
+            part = _seen_squares(term, low, high)
+        else:
+            part = tf.reduce_sum(tf.square(term.left(low, high)), [0, 1])
+        sums = part if sums is None else sums + part
+    return sums
+
+
+def _seen_squares(term: Product, low: int, high: int) -> tf.Tensor:
+    # In a transposed convolution a tap may fall outside the output, where its input does not count.
+    seen = tf.cast(term.left(low, high) != 0, tf.float32)
+    return tf.einsum("npgi,npgo->gio", seen, tf.square(term.right(low, high)))
+
+
+def _spread(term: Term, sums: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if isinstance(term, Lookup):
+        return np.broadcast_to(sums[:, None], shape)
+    assert isinstance(term, Product)
+    _, _, groups, inputs, outputs = term.sizes
+    if sums.ndim == 2:
+        sums = np.broadcast_to(sums[..., None], (groups, inputs, outputs))
+    return term.layout(tf.constant(sums)[None])[0].numpy()

@@ -1,0 +1,111 @@
+"""Movement: a criterion that is gathered while the model trains."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from secateur.importance.scores import Scores
+from secateur.models.weights import prunable_weights
+
+
+class Movement:
+    """S = −Σ_t w ∂L/∂w over the steps t of a training: weights that grow are worth more.
+
+    A weight that moves away from zero gains, one that moves towards zero loses, whatever its
+    size. Scores are shifted by a constant, the same for all weights, so that the least is zero;
+    their order is what counts, and a threshold has no meaning.
+
+    Source: Sanh et al. 2020, "Movement pruning: adaptive sparsity by fine-tuning", eq. 3.
+
+    Example:
+
+        movement = Movement(model)
+        with movement.gathering():
+            model.fit(x, y)
+        scores = movement.finish()
+
+    A training loop of your own calls `observe(gradients, variables)` at each step instead, before
+    the step is applied.
+
+    Args:
+        model: A built model; for `gathering` a compiled one.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+        self._weights = prunable_weights(model)
+        self._totals = {
+            id(w.variable): tf.Variable(tf.zeros(w.variable.shape), trainable=False)
+            for w in self._weights
+        }
+        self._observed: set[int] = set()
+
+    def observe(self, gradients: Sequence[Any], variables: Sequence[keras.Variable]) -> None:
+        """Adds one step.
+
+        Args:
+            gradients: ∂L/∂w for each of `variables`; None where there is none.
+            variables: Variables of the model, before the step; those that are not prunable are
+                passed over.
+        """
+        for gradient, variable in zip(gradients, variables, strict=True):
+            total = self._totals.get(id(variable))
+            if total is None or gradient is None:
+                continue
+            self._observed.add(id(variable))
+            product = tf.convert_to_tensor(gradient) * tf.convert_to_tensor(variable.value)
+            total.assign_sub(tf.cast(product, tf.float32))
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[Movement]:
+        """Observes every step of `model.fit` inside the `with`."""
+        optimizer = getattr(self._model, "optimizer", None)
+        if optimizer is None:
+            raise ValueError("The model has no optimizer: compile it before gathering movement.")
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # behind a loss scale
+        apply = optimizer.apply
+
+        def observed(grads: Any, trainable_variables: Any = None) -> Any:
+            variables = trainable_variables
+            if variables is None:
+                variables = optimizer._trainable_variables
+            self.observe(grads, variables)
+            return apply(grads, trainable_variables)
+
+        optimizer.__dict__["apply"] = observed
+        self._model.train_function = None  # one that was traced before would not observe
+        try:
+            yield self
+        finally:
+            del optimizer.__dict__["apply"]
+            self._model.train_function = None
+
+    def finish(self) -> Scores:
+        """The scores so far.
+
+        Raises:
+            ValueError: No step was observed, or a sum is not finite.
+        """
+        if not self._observed:
+            raise ValueError("No training step was observed, so there is no movement to score.")
+        totals = {
+            w.path: self._totals[id(w.variable)].numpy()
+            for w in self._weights
+            if id(w.variable) in self._observed
+        }
+        least = min(float(total.min(initial=0.0)) for total in totals.values())
+        if not np.isfinite(sum(float(total.sum(dtype=np.float64)) for total in totals.values())):
+            raise ValueError("The movement is NaN or infinite: the training diverged.")
+        still = [w.path for w in self._weights if w.path not in totals]
+        notices = [f"{', '.join(still)} did not train: not scored."] if still else []
+        return Scores(
+            {path: total - np.float32(least) for path, total in totals.items()},
+            criterion="movement",
+            notices=notices,
+        )

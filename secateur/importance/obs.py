@@ -1,0 +1,112 @@
+"""The matrix part of SparseGPT: the Optimal Brain Surgeon, one input after the other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Inputs after which the choice of weights starts anew and the others are brought up to date, as in
+# the paper (B_s and B).
+BLOCK = 128
+
+
+class Target(NamedTuple):
+    """What to remove of one weight: a ratio, or n of m, or what a mask says."""
+
+    ratio: float | None = None
+    kept: int = 0
+    group: int = 0
+    mask: np.ndarray | None = None
+
+
+def reconstruct(
+    matrix: np.ndarray,
+    hessian: np.ndarray,
+    target: Target,
+    damping: float,
+    run_length: int,
+    fixed: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """SparseGPT on matrices.
+
+    Args:
+        matrix: Weights, float64, (groups, inputs, outputs).
+        hessian: XᵀX of the inputs, float64, (groups, inputs, inputs).
+        target: What to remove.
+        damping: Share of the mean diagonal that is added to the diagonal.
+        run_length: Inputs after which groups of n:m start anew.
+        fixed: A mask to take instead of choosing one.
+
+    Returns:
+        New weights and masks, both (groups, inputs, outputs).
+    """
+    matrix, inputs = matrix.copy(), matrix.shape[1]
+    size = matrix.shape[0] * matrix.shape[2]
+    factors = np.stack([_factor(part, damping) for part in hessian])
+    scale = np.square(np.diagonal(factors, axis1=1, axis2=2))[:, :, None]
+    kept = np.ones(matrix.shape, bool) if fixed is None else fixed.copy()
+    removed = 0
+    for low in range(0, inputs, BLOCK):
+        high = min(low + BLOCK, inputs)
+        block = slice(low, high)
+        if fixed is None and target.ratio is not None:
+            # The block takes its part of the exact number; the last one ends on it.
+            wanted = round(target.ratio * size * high) - removed
+            kept[:, block] = _smallest(np.square(matrix[:, block]) / scale[:, block], wanted)
+            removed += wanted
+        errors = np.zeros_like(matrix[:, block])
+        for column in range(low, high):
+            if fixed is None and target.group and column % run_length % target.group == 0:
+                # A group may reach into the next block, whose weights are brought up to date.
+                end = min(column + target.group, (column // run_length + 1) * run_length)
+                group = matrix[:, column:end].copy()
+                if end > high:
+                    group[:, high - column :] -= _made_up(factors, errors, low, high, end)
+                kept[:, column:end] = _highest(np.square(group) / scale[:, column:end], target.kept)
+            row = factors[:, column]
+            error = np.where(kept[:, column], 0, matrix[:, column]) / row[:, column, None]
+            matrix[:, column:high] -= row[:, column:high, None] * error[:, None, :]
+            matrix[:, column] *= kept[:, column]
+            errors[:, column - low] = error
+        matrix[:, high:] -= _made_up(factors, errors, low, high, inputs)
+    return matrix, kept
+
+
+def _made_up(factors: np.ndarray, errors: np.ndarray, low: int, high: int, end: int) -> np.ndarray:
+    """What the errors of a block change in the inputs `high` up to `end`."""
+    return np.swapaxes(factors[:, low:high, high:end], 1, 2) @ errors
+
+
+def _factor(hessian: np.ndarray, damping: float) -> np.ndarray:
+    """Upper triangular U, H⁻¹ = UᵀU: row j is what OBS needs once the inputs before j are done."""
+    diagonal = np.diagonal(hessian)
+    mean = float(diagonal.mean())
+    damped = hessian + np.eye(len(hessian)) * (damping * mean if mean > 0 else 1.0)
+    inverse = np.linalg.inv(damped)
+    return np.linalg.cholesky((inverse + inverse.T) / 2).T
+
+
+def choose(saliency: np.ndarray, target: Target, inputs: int) -> np.ndarray:
+    if target.ratio is not None:
+        return _smallest(saliency, round(target.ratio * saliency.size))
+    kept = np.ones(saliency.shape, bool)
+    for low in range(0, inputs, target.group):
+        part = slice(low, low + target.group)
+        kept[:, part] = _highest(saliency[:, part], target.kept)
+    return kept
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """A mask without the `count` smallest."""
+    kept = np.ones(values.size, bool)
+    kept[np.argsort(values, axis=None, kind="stable")[:count]] = False
+    return kept.reshape(values.shape)
+
+
+def _highest(values: np.ndarray, count: int) -> np.ndarray:
+    """A mask of the `count` highest along axis 1."""
+    order = np.argsort(values, axis=1, kind="stable")
+    kept = np.zeros(values.shape, bool)
+    np.put_along_axis(kept, order[:, max(0, values.shape[1] - count) :], True, axis=1)
+    return kept

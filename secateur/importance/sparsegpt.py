@@ -1,0 +1,223 @@
+"""SparseGPT: chooses the weights to remove layer by layer, and mends the weights that stay."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from secateur.importance.gradients.passes import TRIAL, Passes
+from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
+from secateur.importance.obs import Target, choose, reconstruct
+from secateur.importance.run import Run, unchanged
+from secateur.models.weights import PrunableWeight, prunable_weights
+
+logger = logging.getLogger(__name__)
+
+
+class Reconstruction(NamedTuple):
+    """What a method gives: new values and masks.
+
+    Attributes:
+        weights: Weight path -> array of the weight's shape and dtype, zero where it is removed.
+        masks: Weight path -> boolean array, True = kept.
+        notices: Sentences on what was left as it was, and why.
+    """
+
+    weights: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
+    notices: list[str]
+
+
+def sparsegpt(
+    model: keras.Model,
+    data: Any,
+    *,
+    ratio: float | Mapping[str, float] | None = None,
+    pattern: str | None = None,
+    masks: Mapping[str, np.ndarray] | None = None,
+    examples: int | None = None,
+    batch_size: int | None = None,
+    damping: float = 0.01,
+    seed: int = 0,
+) -> Reconstruction:
+    """Prunes a model layer by layer so that each layer's outputs change as little as possible.
+
+    For each layer in the order in which the model runs, the Hessian XᵀX of the layer-wise squared
+    error is taken over the calibration data, with the layers before it already pruned. Inputs are
+    gone through one after the other: weights w with the smallest w² / [H⁻¹]_jj (H of the inputs
+    still to come) go, and what they did is made up for by the weights of the inputs still to come.
+    No labels and no gradients are needed. The model is left as it was; put the result in place by
+    `variable.assign` (or `apply`).
+
+    Source: Frantar & Alistarh 2023, "SparseGPT: massive language models can be accurately pruned
+    in one-shot", algorithm 1.
+
+    Args:
+        model: A built Keras model.
+        data: Calibration inputs, as for `secateur.importance.score`; labels are not looked at.
+        ratio: Share of the weights to remove: of every weight, or by weight path (those that are
+            not named are left alone). Exact to one weight in each.
+        pattern: `n:m` keeps `n` of each `m` consecutive inputs of each output.
+        masks: Fixed masks by weight path: nothing is chosen, only the weights that stay are mended.
+        examples: How many examples to use, at most.
+        batch_size: Examples at a time; None chooses by the size of the activations.
+        damping: Share of the Hessian's mean diagonal that is added to its diagonal.
+        seed: Seed of the draw of `examples`.
+
+    Returns:
+        New weights, masks and notices.
+
+    Raises:
+        ValueError: Not exactly one of `ratio`, `pattern` and `masks`, or one that does not fit.
+    """
+    weights = prunable_weights(model)
+    target = _target(weights, ratio, pattern, masks)
+    if damping <= 0:
+        raise ValueError(f"damping must be above 0, not {damping}.")
+    run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)
+    before = {w.path: keras.ops.convert_to_numpy(w.variable.value) for w in weights}
+    found = Reconstruction({}, {}, run.notices)
+    with unchanged(model):
+        try:
+            for layer_weights in _in_order(run, {path for path in before if path in target}):
+                for weight, hessian in _hessians(run, layer_weights):
+                    value, mask = _prune(before[weight.path], hessian, target[weight.path], damping)
+                    found.weights[weight.path] = value.astype(before[weight.path].dtype)
+                    found.masks[weight.path] = mask
+                for weight in layer_weights:
+                    if weight.path in found.weights:
+                        weight.variable.assign(found.weights[weight.path])
+        finally:
+            for weight in weights:
+                weight.variable.assign(before[weight.path])
+    left = sorted(path for path in target if path not in found.weights)
+    if left:
+        run.note(f"SparseGPT does not know the inputs of {', '.join(left)}: left as it was.")
+    return found
+
+
+def apply(model: keras.Model, found: Reconstruction) -> None:
+    """Puts the new weights into the model."""
+    for weight in prunable_weights(model):
+        if weight.path in found.weights:
+            weight.variable.assign(found.weights[weight.path])
+
+
+def _target(
+    weights: list[PrunableWeight],
+    ratio: float | Mapping[str, float] | None,
+    pattern: str | None,
+    masks: Mapping[str, np.ndarray] | None,
+) -> dict[str, Target]:
+    if sum(given is not None for given in (ratio, pattern, masks)) != 1:
+        raise ValueError("Give exactly one of ratio, pattern and masks.")
+    shapes = {w.path: tuple(w.variable.shape) for w in weights}
+    for given in (ratio, masks):
+        unknown = [p for p in given if p not in shapes] if isinstance(given, Mapping) else []
+        if unknown:
+            raise ValueError(f"The model has no prunable weight {', '.join(unknown)}.")
+    if masks is not None:
+        for path, mask in masks.items():
+            if mask.shape != shapes[path]:
+                raise ValueError(
+                    f"The mask of {path!r} has shape {mask.shape}, the weight {shapes[path]}."
+                )
+        return {path: Target(mask=np.asarray(mask, bool)) for path, mask in masks.items()}
+    if pattern is not None:
+        match = re.fullmatch(r"(\d+):(\d+)", pattern)
+        if not match or not 1 <= int(match[1]) < int(match[2]):
+            raise ValueError(f"pattern must be n:m with 1 <= n < m, such as 2:4, not {pattern!r}.")
+        return {path: Target(kept=int(match[1]), group=int(match[2])) for path in shapes}
+    ratios = ratio if isinstance(ratio, Mapping) else dict.fromkeys(shapes, float(ratio or 0.0))
+    for path, share in ratios.items():
+        if not 0 <= share < 1:
+            raise ValueError(f"ratio must be at least 0 and below 1, not {share} ({path}).")
+    return {path: Target(ratio=share) for path, share in ratios.items()}
+
+
+def _in_order(run: Run, wanted: set[str]) -> list[list[PrunableWeight]]:
+    """The weights by layer, in the order in which the layers are first called."""
+    passes = Passes(run)
+    with passes.installed():
+        calls = passes.forward(run.first(1))
+    first: dict[int, int] = {}
+    for call in calls:
+        first.setdefault(id(call.layer), len(first))
+    groups: dict[int, list[PrunableWeight]] = {}
+    for weight in run.weights:
+        if weight.path in wanted and id(weight.layer) in first:
+            groups.setdefault(first[id(weight.layer)], []).append(weight)
+    return [groups[index] for index in sorted(groups)]
+
+
+class _Hessian(NamedTuple):
+    term: Term
+    values: np.ndarray  # (groups, inputs, inputs), or (rows,) for a lookup
+
+
+def _hessians(run: Run, weights: list[PrunableWeight]) -> list[tuple[PrunableWeight, _Hessian]]:
+    """XᵀX of each weight's inputs over the calibration data, float64."""
+    part = run.only(weights)
+    passes = Passes(part)
+    sums: dict[str, _Hessian] = {}
+    with passes.installed():
+        trial = run.first(TRIAL)
+        size = passes.batch_size(passes.forward(trial), trial.size)
+        for batch in run.batches(size):
+            terms = passes.terms(passes.forward(batch))
+            for weight in weights:
+                for term in terms.get(id(weight.variable), ()):
+                    if isinstance(term, Product) and term.backwards:
+                        continue
+                    values = _moments(term)
+                    if weight.path in sums:
+                        values += sums[weight.path].values
+                    sums[weight.path] = _Hessian(term, values)
+    return [(w, sums[w.path]) for w in weights if w.path in sums]
+
+
+def _moments(term: Term) -> np.ndarray:
+    if isinstance(term, Lookup):
+        return np.bincount(term.rows.numpy().reshape(-1), minlength=term.table).astype(np.float64)
+    assert isinstance(term, Product)
+    sums: np.ndarray | None = None
+    for low, high in chunks(term.examples, term.positions_cost):
+        left = term.left(low, high)
+        left = tf.reshape(left, [-1, *left.shape[2:]])
+        part = tf.einsum("ngi,ngj->gij", left, left).numpy().astype(np.float64)
+        sums = part if sums is None else sums + part
+    assert sums is not None
+    return sums
+
+
+def _prune(
+    value: np.ndarray, hessian: _Hessian, target: Target, damping: float
+) -> tuple[np.ndarray, np.ndarray]:
+    value = value.astype(np.float64)
+    if isinstance(hessian.term, Lookup):
+        # Rows are never looked up together, so nothing can be made up for: the Hessian is diagonal.
+        matrix, mask = value[None], None if target.mask is None else target.mask[None]
+        saliency = np.square(matrix) * (hessian.values[None, :, None] + 1e-12)
+        kept = choose(saliency, target, matrix.shape[1]) if mask is None else mask
+        return value * kept[0], kept[0]
+    assert isinstance(hessian.term, Product)
+    layout = hessian.term.layout
+    matrix = layout.inverse(value, hessian.term.sizes[2:])
+    fixed = None if target.mask is None else layout.inverse(target.mask, hessian.term.sizes[2:])
+    run_length = _run_length(value.shape, hessian.term.sizes)
+    new, kept = reconstruct(matrix, hessian.values, target, damping, run_length, fixed)
+    return layout.array(new), layout.array(kept)
+
+
+def _run_length(shape: tuple[int, ...], sizes: tuple[int, ...]) -> int:
+    """How many inputs follow each other before the next tap of a convolution's window begins."""
+    _, _, groups, inputs, outputs = sizes
+    channels = shape[-2]
+    convolution = len(shape) > 2 and channels < inputs and inputs % channels == 0
+    return channels if convolution and shape[-1] == groups * outputs else inputs

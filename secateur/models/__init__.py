@@ -1,0 +1,1 @@
+"""The built-in architectures, and loading a user's own model."""

@@ -1,0 +1,114 @@
+"""Model parameters -> a Keras model that fits the data."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import keras
+
+from secateur.models.architectures import BUILDERS
+from secateur.models.config import ModelConfig
+from secateur.models.sources import check_model
+
+
+def build_model(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Builds, or loads, the model that `config` names.
+
+    Args:
+        config: What to build.
+        input_shape: Shape of one example's input.
+        classes: Number of classes of the data set.
+
+    Returns:
+        A built model; an architecture's weights come from Keras's global seed.
+
+    Raises:
+        ValueError: One sentence: it cannot be loaded, is not allowed, or does not fit the data.
+    """
+    check_model(config)
+    if config.path is not None:
+        model = load_model(config.path)
+    elif config.factory is not None:
+        model = _call_factory(config.factory, input_shape, classes)
+    else:
+        assert config.name is not None
+        model = BUILDERS[config.name](input_shape, classes)
+    check_fits(model, input_shape, classes)
+    return model
+
+
+def load_model(path: str | Path) -> keras.Model:
+    """Reads a `.keras` file in Keras's safe mode: no code inside it runs.
+
+    The model comes uncompiled.
+
+    Raises:
+        ValueError: One sentence that says what is wrong with the file.
+    """
+    try:
+        return keras.saving.load_model(Path(path).expanduser(), compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its readers do
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"The model file {str(path)!r} cannot be loaded: {lines[0]}") from error
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file of the model alone, and leaves the model uncompiled.
+
+    Neither compile settings nor optimizer state go into the file: the state of Adam is twice the
+    size of the weights, and Keras warns at loading when the settings come without it.
+    """
+    model.optimizer = None
+    model.compiled = False
+    model.save(path)
+
+
+def _call_factory(factory: str, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    module_name, _, function_name = factory.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"model.factory {factory!r} cannot be imported: {error}.") from error
+    model = function(input_shape, classes)
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"model.factory {factory!r} returned a {type(model).__name__}; it has to return a "
+            "keras.Model."
+        )
+    if not model.built:
+        model.build((None, *input_shape))
+    return model
+
+
+def check_fits(model: keras.Model, input_shape: tuple[int, ...], classes: int) -> None:
+    """Refuses a model whose input or output does not fit the data.
+
+    Raises:
+        ValueError: One sentence with both shapes.
+    """
+    try:
+        takes, gives = model.input_shape, model.output_shape
+    except AttributeError:  # a subclassed model has no shapes before it is called
+        gives = model.compute_output_shape((None, *input_shape))
+        takes = (None, *input_shape)
+    if not isinstance(takes, tuple) or not _matches(takes, (None, *input_shape)):
+        raise ValueError(
+            f"The model takes inputs of shape {_shown(takes)}, but the data set gives "
+            f"{_shown((None, *input_shape))}; choose a model and a data set that fit."
+        )
+    if not isinstance(gives, tuple) or len(gives) != 2 or gives[1] != classes:
+        raise ValueError(
+            f"The model gives outputs of shape {_shown(gives)}, but the data set has {classes} "
+            f"classes and needs {_shown((None, classes))}; choose a model and a data set that fit."
+        )
+
+
+def _matches(shape: tuple, other: tuple) -> bool:
+    return len(shape) == len(other) and all(
+        a is None or b is None or a == b for a, b in zip(shape, other, strict=True)
+    )
+
+
+def _shown(shape: object) -> str:
+    return str(shape).replace("None", "batch", 1)

@@ -1,0 +1,124 @@
+"""What a model's weights are called, which of them can be pruned, and what identifies the model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+_NORMALISATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.UnitNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.SpectralNormalization,
+    keras.layers.Normalization,
+)
+
+
+class PrunableWeight(NamedTuple):
+    """A weight that pruning may touch.
+
+    Attributes:
+        path: Name of the weight, unique in its model (see `weight_paths`).
+        variable: The Keras variable.
+        layer: The innermost layer that owns it; of a `Bidirectional(LSTM)`, the `LSTMCell`.
+    """
+
+    path: str
+    variable: keras.Variable
+    layer: keras.Layer
+
+    @property
+    def layer_path(self) -> str:
+        """Name of the owning layer: the weight's path without its last part."""
+        return self.path.rpartition("/")[0]
+
+
+def flat_layers(model: keras.Layer) -> Iterator[keras.Layer]:
+    """Yields every layer inside `model`, parents before children, each shared layer once."""
+    seen: set[int] = set()
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+
+
+def weight_paths(model: keras.Model) -> list[tuple[str, keras.Variable]]:
+    """Pairs of name and variable for all of `model.weights`, in the model's own order.
+
+    The name is Keras's `variable.path`. Nested models can give two weights the same path: the
+    second and later ones get `#2`, `#3` … behind it, so that names are unique.
+    """
+    times: dict[str, int] = {}
+    pairs = []
+    for variable in model.weights:
+        times[variable.path] = times.get(variable.path, 0) + 1
+        count = times[variable.path]
+        pairs.append((variable.path if count == 1 else f"{variable.path}#{count}", variable))
+    return pairs
+
+
+def prunable_weights(model: keras.Model) -> list[PrunableWeight]:
+    """The weights that sparsity is counted over: kernels, embeddings and the like.
+
+    Biases, the vectors of normalisation layers, PReLU slopes and integer state are neither pruned
+    nor counted. In a layer that Keras does not know, a floating-point weight of two or more axes
+    that is not called a bias counts as a kernel.
+
+    Args:
+        model: A built Keras model of any kind.
+
+    Returns:
+        The weights in the order of `model.weights`; a shared weight appears once.
+    """
+    owners: dict[int, keras.Layer] = {}
+    for layer in flat_layers(model):
+        for variable in layer.weights:
+            owners[id(variable)] = layer  # a child comes after its parent, and wins
+    return [
+        PrunableWeight(path, variable, owners.get(id(variable), model))
+        for path, variable in weight_paths(model)
+        if _is_prunable(variable, owners.get(id(variable), model))
+    ]
+
+
+def _is_prunable(variable: keras.Variable, layer: keras.Layer) -> bool:
+    if isinstance(layer, (*_NORMALISATIONS, keras.layers.PReLU)):
+        return False
+    if "float" not in keras.backend.standardize_dtype(variable.dtype):
+        return False
+    name = variable.name
+    return len(variable.shape) >= 2 and "bias" not in name
+
+
+def content_digest(model: keras.Model) -> str:
+    """SHA-256 of what the model is: its configuration and the bytes of its weights.
+
+    Two files of the same model differ by the date inside them; this digest does not. Optimizer,
+    compile settings and random state are left out.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    digest.update(json.dumps(_canonical_config(model), sort_keys=True).encode())
+    for path, variable in sorted(weight_paths(model), key=lambda pair: pair[0]):
+        value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value))
+        digest.update(json.dumps([path, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def _canonical_config(model: keras.Model) -> Any:
+    try:
+        config = keras.saving.serialize_keras_object(model)
+    except NotImplementedError:  # a subclassed model without get_config
+        return {"class": f"{type(model).__module__}.{type(model).__qualname__}"}
+    config.pop("compile_config", None)
+    return config

@@ -1,0 +1,91 @@
+"""The rows that every face of the report shows: terminal, Markdown, and the Prefect UI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from secateur.evaluation.schema import Cost
+from secateur.report.schema import Report
+
+SUBJECTS = (("dense", "dense"), ("pruned", "pruned"), ("fine_tuned", "fine-tuned"))
+"""Fields of the report that hold a model, and what people call them."""
+
+
+def cost_table(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: one row a measure, one column a model, and what changed."""
+    costs = [getattr(report, field) for field, _ in SUBJECTS]
+    header = ["", *(label for _, label in SUBJECTS), "change"]
+    rows = [
+        [name, *(f"{cost.metrics[name]:.2%}" for cost in costs), _points(costs, name)]
+        for name in report.dense.metrics
+    ]
+    rows.append(["loss", *(f"{cost.loss:.4f}" for cost in costs), ""])
+    for label, get in _COUNTS:
+        values = [get(cost) for cost in costs]
+        shown = ["not counted" if value is None else f"{value:,}" for value in values]
+        rows.append([label, *shown, _factor(values[0], values[-1])])
+    rows.append(["sparsity", *(f"{_sparsity(cost):.2%}" for cost in costs), ""])
+    return header, rows
+
+
+def layer_table(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the layers of the final model."""
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            f"{layer.parameters:,}",
+            f"{layer.nonzero:,}",
+            f"{layer.sparsity:.2%}",
+        ]
+        for layer in report.layers
+    ]
+    return ["layer", "kind", "weights", "nonzero", "sparsity"], rows
+
+
+def stage_table(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the stages of the run."""
+    rows = [
+        [
+            "-".join(str(p) for p in (stage.name, stage.subject, stage.round) if p is not None),
+            "cached" if stage.cached else "built",
+            f"{stage.seconds:.2f}",
+            stage.key[:12],
+        ]
+        for stage in report.stages
+    ]
+    return ["stage", "result", "seconds", "key"], rows
+
+
+def summary(report: Report) -> str:
+    """What came out, in one sentence."""
+    name, after = next(iter(report.fine_tuned.metrics.items()))
+    before = report.dense.metrics[name]
+    return (
+        f"{report.sparsity:.1%} of the {report.fine_tuned.prunable:,} prunable weights are zero; "
+        f"{name} went from {before:.2%} (dense) to {after:.2%} (pruned and fine-tuned) on the "
+        "test split."
+    )
+
+
+_COUNTS: tuple[tuple[str, Callable[[Cost], int | None]], ...] = (
+    ("parameters", lambda cost: cost.parameters),
+    ("nonzero weights", lambda cost: cost.nonzero),
+    ("FLOPs", lambda cost: cost.flops),
+    ("bytes (.keras)", lambda cost: cost.bytes["keras"].raw),
+    ("bytes (.keras, gzip)", lambda cost: cost.bytes["keras"].gzip),
+)
+
+
+def _points(costs: list[Cost], name: str) -> str:
+    return f"{100 * (costs[-1].metrics[name] - costs[0].metrics[name]):+.2f} points"
+
+
+def _factor(before: int | None, after: int | None) -> str:
+    if not before or not after:
+        return ""
+    return "the same" if before == after else f"{before / after:.1f}x less"
+
+
+def _sparsity(cost: Cost) -> float:
+    return 1 - cost.nonzero / cost.prunable if cost.prunable else 0.0

@@ -1,0 +1,184 @@
+"""Holding masks: what is removed stays exactly zero while a model trains."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from secateur.models.weights import content_digest, weight_paths
+from secateur.sparsity.masks import Masks
+
+
+def apply_masks(model: keras.Model, masks: Masks, *, expected_digest: str | None = None) -> None:
+    """Zeroes the weights that the masks remove.
+
+    Args:
+        model: A built model.
+        masks: Masks of some or all of its weights.
+        expected_digest: Give `masks.model_digest` to insist on the very weights that were scored;
+            by default a model with the same paths and shapes is taken, such as a fine-tuned one.
+
+    Raises:
+        ValueError: If the masks belong to another model.
+    """
+    variables = _checked(model, masks)
+    if expected_digest is not None:
+        masks.check(_shapes(model), content_digest(model))
+        if expected_digest != masks.model_digest:
+            raise ValueError(
+                f"masks for the content {expected_digest[:12]} are expected, these are for "
+                f"{masks.model_digest[:12] or '(unknown)'}"
+            )
+    for path in masks:
+        variable = variables[path]
+        value = keras.ops.convert_to_numpy(variable)
+        variable.assign(np.where(masks[path], value, np.zeros((), value.dtype)))
+
+
+@contextlib.contextmanager
+def hold(model: keras.Model, masks: Masks) -> Iterator[HeldMasks]:
+    """Keeps removed weights at exactly zero: `with hold(model, masks): model.fit(...)`.
+
+    The weights are zeroed at once, and again after each step of the model's optimizer, whatever
+    optimizer it is, in `fit` and `train_on_batch`; with `use_ema=True` so are their averages. A
+    constraint of the user's is applied as well. At the end all is as before, except for the
+    weights; a file saved inside or after the block needs nothing of this package to load.
+
+    A training loop of your own is held too if it calls `optimizer.apply` and is traced inside the
+    block; or let it call `enforce()` of the object that the block gives.
+
+    Args:
+        model: A built model, compiled or not.
+        masks: Masks of some or all of its weights.
+
+    Yields:
+        The masks in force; `update` changes them without a new trace.
+
+    Raises:
+        ValueError: If the masks belong to another model.
+    """
+    held = HeldMasks(model, masks)
+    held.attach()
+    try:
+        yield held
+    finally:
+        held.detach()
+
+
+class HeldMasks:
+    """Masks as variables beside a model's weights; see `hold`.
+
+    Args:
+        model: A built model.
+        masks: Masks of some or all of its weights.
+    """
+
+    def __init__(self, model: keras.Model, masks: Masks) -> None:
+        self._model = model
+        self._weights = {path: v for path, v in _checked(model, masks).items() if path in masks}
+        self._before: dict[str, Callable[[Any], Any] | None] = {}
+        with model.distribute_strategy.scope():
+            self._masks = {
+                path: tf.Variable(masks[path], trainable=False, name="mask") for path in masks
+            }
+        self.masks = masks
+
+    def update(self, masks: Masks) -> None:
+        """Puts other masks of the same weights in force, at once; weights may come back, from zero.
+
+        Raises:
+            ValueError: If the masks are for other weights.
+        """
+        if set(masks) != set(self.masks):
+            raise ValueError("masks can only be updated by masks of the same weights")
+        masks.check({path: self.masks.shape(path) for path in self.masks})
+        for path, variable in self._masks.items():
+            variable.assign(masks[path])
+        self.masks = masks
+        self.enforce()
+
+    def enforce(self) -> None:
+        """Zeroes what is removed, now or as part of the `tf.function` that calls it."""
+        for path, weight in self._weights.items():
+            mask = self._masks[path]
+            weight.assign(_masked(weight, mask))
+            _mask_average(self._model, weight, mask)
+
+    def attach(self) -> None:
+        """Makes the model's optimizer enforce the masks after each step."""
+        self.enforce()
+        for path, weight in self._weights.items():
+            self._before[path] = weight.constraint
+            weight.constraint = _MaskConstraint(
+                self._model, weight, self._masks[path], weight.constraint
+            )
+        _forget_traces(self._model)
+
+    def detach(self) -> None:
+        """Puts the constraints back that were there before `attach`."""
+        for path, constraint in self._before.items():
+            self._weights[path].constraint = constraint
+        self._before.clear()
+        _forget_traces(self._model)
+
+
+class _MaskConstraint:
+    """Called by the optimizer after each step of a weight; composed with the user's constraint."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        weight: keras.Variable,
+        mask: tf.Variable,
+        inner: Callable[[Any], Any] | None,
+    ) -> None:
+        self._model = weakref.ref(model)
+        self._weight = weight
+        self._mask = mask
+        self._inner = inner
+
+    def __call__(self, value: Any) -> Any:
+        masked = _masked(value, self._mask)
+        if self._inner is not None:  # it sees the weights that stay, and may not revive the others
+            masked = _masked(self._inner(masked), self._mask)
+        model = self._model()
+        if model is not None:
+            _mask_average(model, self._weight, self._mask)
+        return masked
+
+
+def _masked(value: Any, mask: tf.Variable) -> tf.Tensor:
+    value = tf.convert_to_tensor(value)
+    return tf.where(mask, value, tf.zeros((), value.dtype))
+
+
+def _mask_average(model: keras.Model, weight: keras.Variable, mask: tf.Variable) -> None:
+    """Masks the moving average that `use_ema=True` overwrites the weight with."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    if optimizer is None or not optimizer.use_ema or not optimizer.built:
+        return
+    averages = optimizer._model_variables_moving_average
+    for variable, average in zip(optimizer._trainable_variables, averages, strict=True):
+        if variable is weight and average is not None:
+            average.assign(_masked(average, mask))
+
+
+def _forget_traces(model: keras.Model) -> None:
+    """Makes `fit` trace its step again; an old trace has the old constraints."""
+    model.train_function = None
+
+
+def _shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
+    return {path: tuple(variable.shape) for path, variable in weight_paths(model)}
+
+
+def _checked(model: keras.Model, masks: Masks) -> dict[str, keras.Variable]:
+    masks.check(_shapes(model))
+    return dict(weight_paths(model))

@@ -1,0 +1,141 @@
+"""How many weights each kernel loses, and the masks that follow, where weights stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from secateur.sparsity.allocation import apportion, erk_shares, lamp_scores
+from secateur.sparsity.cut import Cut, Source, find_cut, pack
+from secateur.sparsity.layout import Layout
+
+
+def by_ratio(
+    sources: Sequence[Source],
+    layouts: Sequence[Layout],
+    allocation: str,
+    ratio: float,
+    floor: int,
+    notices: list[str],
+) -> list[np.ndarray]:
+    """Packed masks that remove `round(ratio · weights)` of all, shared out by `allocation`."""
+    total = sum(source.total for source in sources)
+    wanted = round(ratio * total) - (total - sum(source.size for source in sources))
+    most = sum(max(0, source.size - floor) for source in sources)
+    count = min(max(wanted, 0), most)
+    if count < wanted:
+        notices.append(
+            f"ratio {ratio:g} cannot be met: every kernel keeps {floor} of its weights, so "
+            f"{total - sum(s.size for s in sources) + count} of {total} weights are removed"
+        )
+    if allocation == "global":
+        return _by_cut(sources, count, floor, notices)
+    if allocation == "lamp":
+        ranked = [Source(source.name, lamp_scores(np.sort(_free(source)))) for source in sources]
+        bits = _by_cut(ranked, count, floor, notices)
+        kept = [_count(some) for some in bits]
+    else:
+        shares = [1.0] * len(sources) if allocation == "uniform" else erk_shares(layouts)
+        claims = [share * source.total for share, source in zip(shares, sources, strict=True)]
+        high = [source.size for source in sources]
+        low = [min(floor, size) for size in high]
+        remaining = sum(high) - count
+        kept = apportion(claims, remaining, low, high)
+        unbounded = apportion(claims, remaining, [0] * len(high), high)
+        for source, number, free in zip(sources, kept, unbounded, strict=True):
+            if free < number <= floor:
+                notices.append(_floored(source.name, number))
+    return [
+        _remove(source, source.size - number) for source, number in zip(sources, kept, strict=True)
+    ]
+
+
+def by_layer(
+    sources: Sequence[Source], ratios: Mapping[str, float], floor: int, notices: list[str]
+) -> list[np.ndarray]:
+    """Packed masks that remove of each weight its own ratio."""
+    masks = []
+    for source in sources:
+        wanted = round(ratios[source.name] * source.total) - (source.total - source.size)
+        count = min(max(wanted, 0), max(0, source.size - floor))
+        if count < wanted:
+            notices.append(_floored(source.name, source.size - count))
+        masks.append(_remove(source, count))
+    return masks
+
+
+def by_threshold(
+    sources: Sequence[Source], threshold: float, floor: int, notices: list[str]
+) -> list[np.ndarray]:
+    """Packed masks that remove what is below `threshold`."""
+    return [_cut(source, Cut(threshold, 0), floor, notices)[0] for source in sources]
+
+
+def by_quantile(
+    sources: Sequence[Source], quantile: float, uniform: bool, floor: int, notices: list[str]
+) -> list[np.ndarray]:
+    """Packed masks that remove what is below a quantile: of all scores, or of each weight's."""
+    groups = [[source] for source in sources] if uniform else [list(sources)]
+    masks = []
+    for group in groups:
+        count = round(quantile * sum(source.size for source in group))
+        size = sum(source.size for source in group)
+        threshold = find_cut(group, min(count, size - 1)).threshold if size else 0.0
+        masks += by_threshold(group, threshold, floor, notices)
+    return masks
+
+
+def _by_cut(
+    sources: Sequence[Source], count: int, floor: int, notices: list[str]
+) -> list[np.ndarray]:
+    """One cut through all sources, none of which falls below the floor.
+
+    A source that the cut would empty gives what it can, and the others give the rest: the same as
+    a cut through all weights but the `floor` best of each source.
+    """
+    floored: dict[str, np.ndarray] = {}
+    while True:
+        rest = [source for source in sources if source.name not in floored]
+        cut = find_cut(rest, count)
+        masks, ties = {}, cut.ties
+        for source in rest:
+            masks[source.name], ties = pack(source, Cut(cut.threshold, ties))
+        low = [s for s in rest if _count(masks[s.name]) < min(floor, s.size)]
+        if not low:
+            masks |= floored
+            return [masks[source.name] for source in sources]
+        for source in low:
+            removed = max(0, source.size - floor)
+            floored[source.name] = _remove(source, removed)
+            notices.append(_floored(source.name, source.size - removed))
+            count -= removed
+
+
+def _cut(source: Source, cut: Cut, floor: int, notices: list[str]) -> tuple[np.ndarray, int]:
+    bits, ties = pack(source, cut)
+    least = min(floor, source.size)
+    if _count(bits) < least:
+        notices.append(_floored(source.name, least))
+        bits = _remove(source, source.size - least)
+    return bits, ties
+
+
+def _remove(source: Source, count: int) -> np.ndarray:
+    return pack(source, find_cut([source], count))[0]
+
+
+def _free(source: Source) -> np.ndarray:
+    parts = [
+        scores if free is None else scores[free] for _, scores, free in source.pieces(source.dtype)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, source.dtype)
+
+
+def _count(bits: np.ndarray) -> int:
+    return int(np.bitwise_count(bits).sum())
+
+
+def _floored(name: str, kept: int) -> str:
+    weights = "weight" if kept == 1 else "weights"
+    return f"{name} would have been emptied; the floor keeps its {kept} best {weights}"

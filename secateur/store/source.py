@@ -1,0 +1,359 @@
+"""Digests of source code: what a stage runs, found by reading and never by importing."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+FIRST_PARTY = ("tasks", "secateur")
+"""Top-level packages that `source_digest` follows."""
+
+BIG_FILE = 64 * 2**20
+"""Data files of a user's package above this many bytes count by size and date, not by content."""
+
+
+class SourceDigest(NamedTuple):
+    """The digest of a closure of modules, and the files in it (sorted)."""
+
+    digest: str
+    files: list[Path]
+
+
+def source_digest(
+    path: str | os.PathLike[str],
+    root: str | os.PathLike[str],
+    packages: Iterable[str] = FIRST_PARTY,
+) -> SourceDigest:
+    """Digest of a module and of every first-party module that it can import.
+
+    Imports are followed by `ast`, wherever they stand (functions included, `if TYPE_CHECKING:`
+    excluded): absolute and relative ones, submodules named in `from package import submodule`,
+    literal `importlib.import_module("...")`, and the `__init__` of every package on the way.
+    Two kinds of packages count with their whole folder: a registry (its `__init__` has the module
+    constant `REGISTRY = True`), and a package with a lazy `__getattr__` from which a name is taken
+    that its `__init__` does not bind. Comments, formatting and docstrings do not count.
+
+    Args:
+        path: the Python file to start from, such as `tasks/train.py`.
+        root: the folder that holds the first-party packages.
+        packages: names of the first-party packages.
+
+    Returns:
+        The digest (64 hex digits, the same for the same code in any folder) and the files.
+
+    Raises:
+        ValueError: if `path` is not a Python file below `root`, or a file has a syntax error.
+    """
+    # Not `resolve()`: a symlinked file must keep the module name under which it is imported.
+    start, base = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+    if not start.is_relative_to(base) or start.suffix != ".py" or not start.is_file():
+        raise ValueError(f"{os.fspath(path)!r} is not a Python file below {os.fspath(root)!r}.")
+    return _digest(base, _closure([start], base, frozenset(packages)))
+
+
+def package_digest(module: str) -> str:
+    """Digest of a user's own code: the whole top-level package (or module file) of `module`.
+
+    Nothing is imported. Python files count by their syntax tree, all other files by content (above
+    64 MiB by size and date). Modules beside the package that it imports are followed too, unless
+    it lies in an installation's `site-packages`.
+
+    Args:
+        module: a dotted name, such as `my_models.resnet`.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        ValueError: if no such top-level module can be found, or it has a syntax error.
+    """
+    top = module.partition(".")[0]
+    loaded = sys.modules.get(top)
+    try:
+        spec = getattr(loaded, "__spec__", None) or importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        raise ValueError(
+            f"There is no module {top!r} to be found for {module!r}; "
+            "install it or add its folder to PYTHONPATH."
+        )
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    if not places and spec.has_location and spec.origin:
+        places = [Path(spec.origin)]
+    if not places:  # built into the interpreter
+        return hashlib.sha256(f"{top} {sys.version}".encode()).hexdigest()
+    parts = []
+    for place in places:
+        base = place.parent
+        files = list(_folder(place)) if place.is_dir() else [place]
+        code = [file for file in files if file.suffix == ".py"]
+        if not _installed(base):
+            code = _closure(code, base, _neighbours(base))
+        parts.append(_digest(base, {*files, *code}).digest)
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def _installed(folder: Path) -> bool:
+    known = {sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")}
+    return str(folder) in known or folder.name in {"site-packages", "dist-packages"}
+
+
+def _neighbours(folder: Path) -> frozenset[str]:
+    return frozenset(
+        entry.stem if entry.suffix == ".py" else entry.name
+        for entry in folder.iterdir()
+        if entry.suffix == ".py" or (entry / "__init__.py").is_file()
+    )
+
+
+def _folder(folder: Path) -> Iterator[Path]:
+    """All files below a folder that can matter: no caches, nothing hidden."""
+    for here, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(f for f in folders if f != "__pycache__" and not f.startswith("."))
+        for name in files:
+            if not name.startswith(".") and not name.endswith((".pyc", ".pyo")):
+                yield Path(here, name)
+
+
+# ---- one file ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Import:
+    """`module` at relative `level` is imported; `names` are taken from it (None: it is bound)."""
+
+    level: int
+    module: str
+    names: tuple[str, ...] | None
+    whole_chain: bool = False  # `import a.b.c` binds `a` and reaches all of the chain
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    digest: str
+    imports: tuple[_Import, ...] = ()
+    bound: frozenset[str] = frozenset()
+    lazy: bool = False
+    registry: bool = False
+
+
+_parsed: dict[Path, tuple[tuple[int, int, int], _Parsed]] = {}
+
+
+def _parse(path: Path) -> _Parsed:
+    status = path.stat()
+    stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+    known = _parsed.get(path)
+    if known is None or known[0] != stamp:
+        known = (stamp, _read_code(path) if path.suffix == ".py" else _read_data(path, status))
+        _parsed[path] = known
+    return known[1]
+
+
+def _read_data(path: Path, status: os.stat_result) -> _Parsed:
+    if status.st_size > BIG_FILE:
+        mark = f"{status.st_size} {status.st_mtime_ns}".encode()
+        return _Parsed(hashlib.sha256(mark).hexdigest())
+    with path.open("rb") as file:
+        return _Parsed(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _read_code(path: Path) -> _Parsed:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is not valid Python: {error}.") from error
+    imports: list[_Import] = []
+    _strip(tree, imports)
+    bound = frozenset(_bound(tree.body))
+    return _Parsed(
+        digest=hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest(),
+        imports=tuple(dict.fromkeys(imports)),
+        bound=bound,
+        lazy="__getattr__" in bound,
+        registry=any(_says_registry(statement) for statement in tree.body),
+    )
+
+
+def _strip(node: ast.AST, imports: list[_Import], followed: bool = True) -> None:
+    """Collects the imports below `node` and takes out docstrings (strings as statements)."""
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, list):
+            if name == "body":
+                value[:] = [child for child in value if not _is_docstring(child)]
+            follow = followed and not (name == "body" and _is_typing_only(node))
+            for child in value:
+                if isinstance(child, ast.AST):
+                    _strip(child, imports, follow)
+        elif isinstance(value, ast.AST):
+            _strip(value, imports, followed)
+    if followed:
+        imports.extend(_imports_of(node))
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _is_typing_only(node: ast.AST) -> TypeGuard[ast.If]:
+    if not isinstance(node, ast.If):
+        return False
+    test = node.test
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"
+
+
+def _imports_of(node: ast.AST) -> Iterator[_Import]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield _Import(0, alias.name, None, whole_chain=alias.asname is None)
+    elif isinstance(node, ast.ImportFrom):
+        yield _Import(node.level, node.module or "", tuple(alias.name for alias in node.names))
+    elif isinstance(node, ast.Call) and node.args:
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        first = node.args[0]
+        if name not in {"import_module", "__import__"} or not isinstance(first, ast.Constant):
+            return
+        if isinstance(first.value, str):
+            module = first.value.lstrip(".")
+            yield _Import(len(first.value) - len(module), module, None, whole_chain=True)
+
+
+def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Names that a module's top level binds, also below `if`, `try` and `with`."""
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield statement.name
+            continue
+        for node in _walk(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    yield alias.asname or alias.name.partition(".")[0]
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield node.name
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """`ast.walk` without what stands under `if TYPE_CHECKING:`."""
+    yield node
+    children = node.orelse if _is_typing_only(node) else ast.iter_child_nodes(node)
+    for child in children:
+        yield from _walk(child)
+
+
+def _says_registry(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assign):
+        targets, value = statement.targets, statement.value
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        targets, value = [statement.target], statement.value
+    else:
+        return False
+    return (
+        any(isinstance(target, ast.Name) and target.id == "REGISTRY" for target in targets)
+        and isinstance(value, ast.Constant)
+        and value.value is True
+    )
+
+
+# ---- all files of a closure --------------------------------------------------------------------
+
+
+def _closure(start: Iterable[Path], root: Path, packages: frozenset[str]) -> list[Path]:
+    """Every first-party file that the files of `start` can reach."""
+    found: set[Path] = set()
+    waiting = list(start)
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        folder = path.parent
+        while folder != root and root in folder.parents:  # every package's __init__ on the way
+            if (folder / "__init__.py").is_file():
+                waiting.append(folder / "__init__.py")
+            folder = folder.parent
+        if path.suffix != ".py":
+            continue
+        parsed = _parse(path)
+        if path.name == "__init__.py" and parsed.registry:
+            waiting.extend(_folder(path.parent))
+        for item in parsed.imports:
+            waiting.extend(_targets(item, path, root, packages))
+    return sorted(found)
+
+
+def _targets(item: _Import, path: Path, root: Path, packages: frozenset[str]) -> Iterator[Path]:
+    if item.level:
+        base = path.parent
+        for _ in range(item.level - 1):
+            base = base.parent
+        if base != root and root not in base.parents:
+            return
+    else:
+        base = root
+        if item.module.partition(".")[0] not in packages:
+            return
+    place = base
+    parts = item.module.split(".") if item.module else []
+    for depth, part in enumerate(parts, start=1):
+        place = place / part
+        file = _module_file(place)
+        if file is None:
+            if not place.is_dir():
+                return
+            continue
+        yield file
+        # A bound lazy package may be asked for any of its names.
+        bound = item.names is None and (item.whole_chain or depth == len(parts))
+        if bound and file.name == "__init__.py" and _parse(file).lazy:
+            yield from _folder(file.parent)
+    for name in item.names or ():
+        yield from _taken(name, place)
+
+
+def _taken(name: str, place: Path) -> Iterator[Path]:
+    """Files behind `name` in `from place import name`."""
+    init = place / "__init__.py"
+    if name == "*":
+        if init.is_file() and _parse(init).lazy:
+            yield from _folder(place)
+        return
+    submodule = _module_file(place / name)
+    if submodule is not None:
+        yield submodule
+        if submodule.name == "__init__.py" and _parse(submodule).lazy:
+            yield from _folder(submodule.parent)
+    elif init.is_file() and (parsed := _parse(init)).lazy and name not in parsed.bound:
+        yield from _folder(place)
+
+
+def _module_file(place: Path) -> Path | None:
+    if (init := place / "__init__.py").is_file():
+        return init
+    file = place.parent / f"{place.name}.py"
+    return file if file.is_file() else None
+
+
+def _digest(root: Path, files: Iterable[Path]) -> SourceDigest:
+    whole = hashlib.sha256()
+    ordered = sorted(files)
+    for file in ordered:
+        name = file.relative_to(root).as_posix()
+        whole.update(f"{name}\0{_parse(file).digest}\n".encode("utf-8", "surrogatepass"))
+    return SourceDigest(whole.hexdigest(), ordered)

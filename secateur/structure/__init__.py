@@ -1,0 +1,34 @@
+"""Structure: channels, heads and layers that are really removed.
+
+```python
+graph = structure.analyse(model)                              # what depends on what
+print(structure.describe(graph))
+removal = structure.choose(graph, scores, ratio=0.5, measure="flops")
+small = structure.remove(model, removal)                      # an ordinary Keras model
+```
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "Graph": "dependency",
+    "Group": "dependency",
+    "Removal": "choosing",
+    "analyse": "dependency",
+    "choose": "choosing",
+    "describe": "grouping",
+    "groups": "grouping",
+    "remove": "cutting",
+    "rule": "rules",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

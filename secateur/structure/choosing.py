@@ -1,0 +1,260 @@
+"""Which channels go: scores of groups, a budget, and the cut that meets it."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from secateur.structure.dependency import Graph, Group
+from secateur.structure.pooling import pooled
+
+Latency = Callable[[keras.Model], float]
+MEASURES = ("channels", "parameters", "flops", "latency")
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """Channels that go, chosen on one graph.
+
+    Attributes:
+        graph: The graph they were chosen on.
+        removed: For each unit of the graph whether it goes.
+        notices: What was floored, left out or not reached, and why.
+    """
+
+    graph: Graph
+    removed: np.ndarray
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def widths(self) -> dict[str, tuple[int, int]]:
+        """For each group its channels before and after."""
+        widths: dict[str, tuple[int, int]] = {}
+        for group in self.graph.groups:
+            gone = int(self.removed[group.units].sum())
+            before, after = widths.get(group.name, (0, 0))
+            widths[group.name] = (before + group.channels, after + group.channels - gone)
+        return widths
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the cut model, exactly, without building it."""
+        return self.graph.parameters(self.removed)
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of one example in the cut model, exactly, without building it."""
+        return self.graph.flops(self.removed)
+
+
+def choose(
+    graph: Graph,
+    scores: Mapping[str, np.ndarray],
+    *,
+    ratio: float = 0.5,
+    measure: str = "channels",
+    allocation: str | Mapping[str, float] = "global",
+    pooling: str = "sum",
+    normalize: bool = True,
+    kinds: tuple[str, ...] = ("channel", "head"),
+    round_to: int = 1,
+    floor: int | float = 1,
+    include: tuple[str, ...] = ("*",),
+    exclude: tuple[str, ...] = (),
+    latency: Latency | None = None,
+) -> Removal:
+    """Chooses the channels with the lowest scores, as many as the target asks for.
+
+    Args:
+        graph: The dependency graph (`analyse`).
+        scores: Weight path -> non-negative array of the weight's shape (`importance`). A group
+            none of whose weights has scores is left alone.
+        ratio: Share to remove of what `measure` names, from 0 up to but not including 1.
+        measure: "channels": of the channels in the chosen groups; "parameters" or "flops": of the
+            whole model's; "latency": of the time that `latency` measures.
+        allocation: "global": the lowest scores of all groups together; "uniform": the same share
+            of each group; or glob of layer names -> share of channels for the groups of these
+            layers, where the first match counts, other groups stay whole, and `ratio` and
+            `measure` do not matter.
+        pooling: "sum", "mean" or "max" over all weights that a channel runs through.
+        normalize: Divide the scores of each group by their mean, so that groups of different sizes
+            can be compared by a global allocation.
+        kinds: Which groups: "channel" (units of feed-forward blocks too), "head" (of attention),
+            "width" (of queries, keys and values inside the heads).
+        round_to: The channels that are left in a group that is cut are a multiple of this.
+        floor: What always stays of each group: a number of channels, or, below 1, a share. At
+            least one channel stays in any case.
+        include: Globs of layer names: groups that one of these layers makes can be cut.
+        exclude: Globs of layer names: groups that one of these layers makes stay whole.
+        latency: Model -> time, for `measure="latency"`; called for about ten cut models.
+
+    Returns:
+        The removal, as close to the target as one step (one channel, or `round_to`) allows.
+
+    Raises:
+        ValueError: If an argument is not one of those above, or there is nothing to cut.
+    """
+    _check(ratio, measure, allocation, pooling, round_to, floor, kinds, latency)
+    notices: list[str] = []
+    groups = [g for g in graph.groups if g.kind in kinds and _matches(g, include, exclude)]
+    per_unit, scored = pooled(graph, scores, pooling)
+    without = [g.name for g in groups if not scored[g.units].all()]
+    if without:
+        notices.append(f"Not cut, because their weights have no scores: {', '.join(without)}.")
+        groups = [g for g in groups if scored[g.units].all()]
+    if not groups:
+        raise ValueError(
+            f"There is no group of the kinds {list(kinds)} with scores left to cut in "
+            f"'{graph.model.name}'; `describe(graph)` tells what stays and why."
+        )
+    steps = _steps(groups, per_unit, normalize, allocation, round_to, floor)
+    if isinstance(allocation, str):
+        number = _meet(graph, groups, steps, ratio, measure, latency, notices)
+        steps = steps[:number]
+    removed = np.zeros(graph.units, bool)
+    for _, units in steps:
+        removed[units] = True
+    return Removal(graph, removed, notices)
+
+
+Step = tuple[float, np.ndarray]
+
+
+def _steps(
+    groups: list[Group],
+    scores: np.ndarray,
+    normalize: bool,
+    allocation: str | Mapping[str, float],
+    round_to: int,
+    floor: int | float,
+) -> list[Step]:
+    """All removals that are allowed, one after the other, in the order of the allocation."""
+    steps: list[Step] = []
+    for group in groups:
+        mine = scores[group.units]
+        if normalize and mine.mean() > 0:
+            mine = mine / mine.mean()
+        order = np.argsort(mine, kind="stable")
+        ends = _ends(group.channels, round_to, floor)
+        if not isinstance(allocation, str):
+            ends = _given(group, allocation, ends)
+        previous, key = 0, -np.inf
+        for end in ends:
+            part = order[previous:end]
+            worth = (previous + end) / 2 / group.channels
+            if allocation == "global":
+                worth = float(mine[part].mean())
+            key = max(key, worth)  # the parts of one group keep their order
+            steps.append((key, group.units[part]))
+            previous = end
+    return sorted(steps, key=lambda step: step[0])
+
+
+def _ends(channels: int, round_to: int, floor: int | float) -> list[int]:
+    """How many channels can be gone in a group after each step."""
+    least = max(1, int(np.ceil(floor * channels)) if 0 < floor < 1 else int(floor))
+    return [channels - kept for kept in range(channels - 1, least - 1, -1) if kept % round_to == 0]
+
+
+def _given(group: Group, allocation: Mapping[str, float], ends: list[int]) -> list[int]:
+    """The one step that comes closest to the share that is given for this group."""
+    for pattern, share in allocation.items():
+        if any(fnmatch.fnmatchcase(layer, pattern) for layer in group.layers):
+            best = min([0, *ends], key=lambda end: abs(end - share * group.channels))
+            return [best] if best else []
+    return []
+
+
+def _meet(
+    graph: Graph,
+    groups: list[Group],
+    steps: list[Step],
+    ratio: float,
+    measure: str,
+    latency: Latency | None,
+    notices: list[str],
+) -> int:
+    """How many steps come closest to the target; what is left falls with every step."""
+    total = sum(group.channels for group in groups)
+
+    def left(number: int) -> float:
+        removed = np.zeros(graph.units, bool)
+        for _, units in steps[:number]:
+            removed[units] = True
+        if measure == "channels":
+            return float(total - removed.sum())
+        if measure == "parameters":
+            return float(graph.parameters(removed))
+        if measure == "flops":
+            return float(graph.flops(removed))
+        from secateur.structure.cutting import cut
+
+        assert latency is not None
+        return float(latency(cut(graph, removed) if number else graph.model))
+
+    known: dict[int, float] = {}
+
+    def value(number: int) -> float:
+        if number not in known:
+            known[number] = left(number)
+        return known[number]
+
+    goal = value(0) * (1 - ratio)
+    low, high = 0, len(steps)
+    if value(high) > goal:
+        share = 1 - value(high) / value(0)
+        notices.append(
+            f"A ratio of {ratio:g} of the {measure} cannot be reached: without all channels that "
+            f"may go, it is {share:.4f}."
+        )
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if value(middle) > goal else (low, middle)
+    return min((low, high), key=lambda number: abs(value(number) - goal))
+
+
+def _matches(group: Group, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
+    def any_of(patterns: tuple[str, ...]) -> bool:
+        return any(fnmatch.fnmatchcase(x, p) for x in group.layers for p in patterns)
+
+    return any_of(include) and not any_of(exclude)
+
+
+def _check(
+    ratio: float,
+    measure: str,
+    allocation: Any,
+    pooling: str,
+    round_to: int,
+    floor: float,
+    kinds: tuple[str, ...],
+    latency: Any,
+) -> None:
+    shares = list(allocation.values()) if isinstance(allocation, Mapping) else [ratio]
+    for share in shares:
+        if not 0 <= share < 1:
+            raise ValueError(f"A ratio has to be at least 0 and below 1; it is {share}.")
+    if measure not in MEASURES:
+        raise ValueError(f"`measure` has to be one of {', '.join(MEASURES)}; it is {measure!r}.")
+    if measure == "latency" and latency is None and not isinstance(allocation, Mapping):
+        raise ValueError("`measure='latency'` needs `latency`, a function of a model.")
+    if not isinstance(allocation, Mapping) and allocation not in ("global", "uniform"):
+        raise ValueError(
+            f"`allocation` has to be 'global', 'uniform' or a mapping; it is {allocation!r}."
+        )
+    if pooling not in ("sum", "mean", "max"):
+        raise ValueError(f"`pooling` has to be 'sum', 'mean' or 'max'; it is {pooling!r}.")
+    if round_to < 1 or floor < 0 or (floor > 1 and floor != int(floor)):
+        raise ValueError(
+            "`round_to` has to be at least 1, and `floor` a number of channels or a share; they "
+            f"are {round_to} and {floor}."
+        )
+    unknown = set(kinds) - {"channel", "head", "width"}
+    if unknown or not kinds:
+        raise ValueError(f"`kinds` are of channel, head and width; given was {list(kinds)}.")

@@ -1,0 +1,1 @@
+"""Training: fitting, fine-tuning with masks held, and going on after a kill."""

@@ -1,0 +1,89 @@
+"""Examples -> batches, fast and in an order that depends on the seed and the epoch alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from secateur.datasets.dataset import Split
+
+IN_MEMORY = 2 << 30
+"""Bytes of inputs up to which a split is held in memory; a larger one is read from its file."""
+
+
+def ordered(split: Split, batch_size: int, indices: np.ndarray | None = None) -> tf.data.Dataset:
+    """Batches `(x, y)` of the whole split or of the examples at `indices`, in their order."""
+    if indices is None:
+        chosen = tf.data.Dataset.range(len(split))
+    else:
+        chosen = tf.data.Dataset.from_tensor_slices(indices)
+    return chosen.batch(batch_size).map(_gather(split)).prefetch(2)
+
+
+def calibration(split: Split, examples: int | None, seed: int) -> Any:
+    """Calibration data: all examples of a split, or some that are drawn by `seed`.
+
+    Returns:
+        Arrays `(x, y)` where they are small enough, else a dataset of batches.
+    """
+    indices = None
+    if examples is not None and examples < len(split):
+        indices = np.sort(np.random.default_rng(seed).permutation(len(split))[:examples])
+    count = len(split) if indices is None else len(indices)
+    floats = 4 * count * int(np.prod(split.x.shape[1:]))
+    if floats <= IN_MEMORY:
+        return split.arrays(indices)
+    return ordered(split, 256, indices)
+
+
+def shuffled(split: Split, batch_size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:
+    """Batches `(x, y)` of the whole split, shuffled anew at each iteration.
+
+    The order is a function of `seed` and of the value of `epoch` when the iteration begins, so a
+    training that goes on after a kill sees the order that it would have seen.
+
+    Args:
+        split: The examples.
+        batch_size: Examples a batch; the last one can be smaller.
+        seed: Any 32-bit integer.
+        epoch: An int32 variable; set it before each epoch.
+    """
+    count = len(split)
+
+    def permutation(_):
+        key = tf.stack([tf.constant(seed, tf.int32), epoch.read_value()])
+        order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
+        return tf.data.Dataset.from_tensor_slices(order)
+
+    return (
+        tf.data.Dataset.range(1)
+        .flat_map(permutation)
+        .batch(batch_size)
+        .map(_gather(split))
+        .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+        .prefetch(4)
+    )
+
+
+def _gather(split: Split):
+    """A function: indices of examples -> their prepared inputs and labels."""
+    scale = np.float32(split.scale)
+    labels = tf.constant(np.asarray(split.y, dtype=np.int64))
+    if split.x.nbytes <= IN_MEMORY:
+        inputs = tf.constant(np.asarray(split.x))
+
+        def read(indices):
+            return tf.gather(inputs, indices)
+    else:
+
+        def read(indices):
+            rows = tf.numpy_function(lambda i: split.x[i], [indices], split.x.dtype)
+            rows.set_shape([None, *split.x.shape[1:]])
+            return rows
+
+    def gather(indices):
+        return tf.cast(read(indices), tf.float32) * scale, tf.gather(labels, indices)
+
+    return gather

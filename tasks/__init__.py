@@ -1,0 +1,1 @@
+"""What a flow is made of: one stage a file, a thin Prefect task over the library."""

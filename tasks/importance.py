@@ -1,0 +1,32 @@
+"""The stage `importance`: what each weight of the dense model is worth."""
+
+from __future__ import annotations
+
+from secateur.importance.config import ImportanceConfig
+from secateur.store import Reference
+from tasks.stage import Build, Product, read, stage
+
+
+@stage()
+def importance(
+    build: Build, data: Reference, model: Reference, importance: ImportanceConfig, seed: int
+) -> Product:
+    """Scores the prunable weights on training data, one array a weight."""
+    from secateur.datasets.dataset import Dataset
+    from secateur.importance.scoring import score
+    from secateur.models.build import load_model
+    from secateur.training.batches import calibration
+    from secateur.training.objective import classification_loss
+
+    dataset = Dataset(read(data).directory)
+    network = load_model(read(model).directory / "model.keras")
+    scores = score(
+        network,
+        calibration(dataset.train, importance.examples, seed),
+        importance.criterion,
+        loss=classification_loss(network),
+        batch_size=importance.batch_size,
+        seed=seed,
+    )
+    scores.save(build.directory / "scores.npz")
+    return Product(scores.digest(), {"notices": list(scores.notices)})

@@ -1,0 +1,80 @@
+"""How far a training is, for whoever watches: the terminal, and the Prefect UI."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
+
+from secateur.report.schema import StageRecord
+
+_SECONDS_BETWEEN_UPDATES = 2.0
+
+Progress = Callable[[float, dict[str, float]], None]
+
+
+class Display(Protocol):
+    """A place that shows a training as it goes on, such as a terminal."""
+
+    def begin(self, stage: str, epochs: int) -> None: ...
+
+    def advance(self, epoch: float, metrics: dict[str, float]) -> None: ...
+
+    def end(self) -> None: ...
+
+    def finished(self, record: StageRecord) -> None: ...
+
+
+displays: list[Display] = []
+"""Who is told in this process; the command line adds its terminal."""
+
+
+@contextlib.contextmanager
+def epochs_shown(stage: str, epochs: int) -> Iterator[Progress]:
+    """Gives a function to call with the epochs done and the metrics, while a training runs."""
+    for display in displays:
+        display.begin(stage, epochs)
+    in_ui = _InUi(stage, epochs)
+
+    def progress(epoch: float, metrics: dict[str, float]) -> None:
+        for display in displays:
+            display.advance(epoch, metrics)
+        in_ui.advance(epoch, metrics)
+
+    try:
+        yield progress
+    finally:
+        for display in displays:
+            display.end()
+
+
+class _InUi:
+    """A progress artifact of the task run. The first one comes after some seconds: a training
+    that is over by then needs none, and each update is a request to the server."""
+
+    def __init__(self, stage: str, epochs: int):
+        self._stage, self._epochs = stage, epochs
+        self._artifact: Any = None
+        self._last = time.monotonic()
+        self._active = TaskRunContext.get() is not None
+
+    def advance(self, epoch: float, metrics: dict[str, float]) -> None:
+        done = epoch >= self._epochs
+        waited = time.monotonic() - self._last
+        if not self._active or (
+            waited < _SECONDS_BETWEEN_UPDATES and not (done and self._artifact)
+        ):
+            return
+        self._last = time.monotonic()
+        percent = 100 * epoch / self._epochs
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        text = f"epoch {epoch:.1f} of {self._epochs}: {shown}"
+        if self._artifact is None:
+            key = self._stage.replace("_", "-")
+            self._artifact = create_progress_artifact(percent, key=key, description=text)
+        else:
+            update_progress_artifact(self._artifact, percent, description=text)

@@ -1,0 +1,44 @@
+"""Importing TensorFlow without the noise of its start."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+_lock = threading.Lock()
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and Keras; what their libraries print meanwhile is not shown.
+
+    They report the processor and missing GPU drivers, straight to the process's standard error and
+    before any setting of theirs is read. Errors are exceptions, and are not hidden.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with _lock:
+        if "keras" in sys.modules and "tensorflow_datasets" in sys.modules:
+            return
+        with _no_standard_error():
+            import keras  # noqa: F401
+            import tensorflow as tf
+            import tensorflow_datasets  # noqa: F401
+
+            tf.zeros(())  # starts the runtime, which reports too
+
+
+@contextlib.contextmanager
+def _no_standard_error() -> Iterator[None]:
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

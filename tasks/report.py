@@ -1,0 +1,74 @@
+"""The stage `report`: everything the run found, into the output folder and the Prefect UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from secateur.evaluation.schema import Evaluation
+from secateur.report.files import write_results
+from secateur.report.markdown import to_markdown
+from secateur.report.schema import Report
+from secateur.report.tables import layer_table
+from secateur.store import Reference
+from tasks.stage import StageResult, can_pass, read
+
+
+@task(name="report", cache_policy=NO_CACHE, retries=2, retry_condition_fn=can_pass)
+def report(
+    parameters: dict[str, Any],
+    results: Sequence[StageResult],
+    evaluations: Mapping[str, Reference],
+    final: Reference,
+    output: Path,
+) -> Report:
+    """Writes report.json, report.md and model.keras; always runs.
+
+    Args:
+        parameters: All groups, as plain JSON.
+        results: What the stages gave, in their order.
+        evaluations: The evaluations of `dense`, `pruned` and `fine_tuned`.
+        final: The artifact that holds the final model.
+        output: The output folder.
+    """
+    found = {subject: _evaluation(reference) for subject, reference in evaluations.items()}
+    last = found["fine_tuned"]
+    written = Report(
+        schema_version=1,
+        parameters=parameters,
+        task="classification",
+        dense=found["dense"].cost,
+        pruned=found["pruned"].cost,
+        fine_tuned=last.cost,
+        sparsity=1 - last.cost.nonzero / last.cost.prunable,
+        layers=last.layers,
+        stages=[result.record for result in results],
+        notices=_notices(results),
+        exports=[],
+    )
+    write_results(output, written, read(final).directory / "model.keras")
+    _show_in_ui(written)
+    return written
+
+
+def _evaluation(reference: Reference) -> Evaluation:
+    text = (read(reference).directory / "evaluation.json").read_text()
+    return Evaluation.model_validate_json(text)
+
+
+def _notices(results: Sequence[StageResult]) -> list[str]:
+    """What the stages had to say, each sentence once."""
+    said = (note for result in results for note in read(result).metadata.get("notices", ()))
+    return list(dict.fromkeys(said))
+
+
+def _show_in_ui(report: Report) -> None:
+    create_markdown_artifact(to_markdown(report), key="report", description="The run's report")
+    header, rows = layer_table(report)
+    table = [dict(zip(header, row, strict=True)) for row in rows]
+    create_table_artifact(table, key="layers", description="Sparsity of each layer")

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import gzip
+
+import keras
+import numpy as np
+import pytest
+
+from secateur.datasets.dataset import Split
+from secateur.evaluation.accuracy import measure_accuracy
+from secateur.evaluation.counts import count_layers
+from secateur.evaluation.evaluate import evaluate_file
+from secateur.evaluation.size import file_size
+from secateur.models.build import save_model
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((6,)), keras.layers.Dense(5, name="a"), keras.layers.Dense(3, name="b")]
+    model = keras.Sequential(layers)
+    kernel = model.layers[0].kernel.numpy()
+    kernel[0] = 0
+    model.layers[0].kernel.assign(kernel)
+    return model
+
+
+@pytest.fixture
+def split():
+    rng = np.random.default_rng(0)
+    return Split(rng.normal(size=(2500, 6)).astype(np.float32), rng.integers(0, 3, 2500), 1.0)
+
+
+def test_loss_and_accuracy_are_means_over_single_examples(model, split):
+    loss, metrics = measure_accuracy(model, split)
+    logits = model(split.x).numpy().astype(np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    picked = shifted[np.arange(2500), split.y] - np.log(np.exp(shifted).sum(axis=1))
+    assert loss == pytest.approx(-picked.mean(), rel=1e-5)
+    assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == split.y).mean())
+
+
+def test_counts_leave_out_biases(model):
+    first, second = count_layers(model)
+    assert (first.parameters, first.nonzero, first.kind) == (30, 25, "Dense")
+    assert (second.parameters, second.nonzero, second.sparsity) == (15, 15, 0)
+
+
+def test_a_file_is_measured_as_it_is_and_by_gzip(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"pruned " * 300_000)
+    size = file_size(path)
+    assert size.raw == 2_100_000
+    assert size.gzip == pytest.approx(len(gzip.compress(path.read_bytes(), 6)), abs=16)
+
+
+def test_an_evaluation_holds_all_of_it(model, split, tmp_path):
+    save_model(model, tmp_path / "model.keras")
+    found = evaluate_file(tmp_path / "model.keras", split)
+    assert (found.cost.prunable, found.cost.nonzero, found.cost.parameters) == (45, 40, 53)
+    assert found.cost.loss == measure_accuracy(model, split)[0]
+    assert found.notices == []
+    assert found == evaluate_file(tmp_path / "model.keras", split)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from secateur.importance import score
+from secateur.importance.movement import Movement
+from tests.secateur.importance.zoo import examples
+
+L = keras.layers
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _model(optimizer: str = "sgd") -> keras.Model:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), L.Dropout(0.3, seed=1), L.Dense(3)])
+    model.compile(optimizer=optimizer, loss=LOSS)
+    return model
+
+
+def _by_hand(model: keras.Model, x: np.ndarray, y: np.ndarray, steps: int) -> np.ndarray:
+    """Softmax regression on whole batches, with plain gradient descent."""
+    kernel, bias = (w.numpy().astype("float64") for w in model.weights)
+    total = np.zeros_like(kernel)
+    for _ in range(steps):
+        logits = x @ kernel + bias
+        shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        error = (shares - np.eye(3)[y]) / len(y)
+        gradient = x.T @ error
+        total -= gradient * kernel
+        kernel -= 0.01 * gradient
+        bias -= 0.01 * error.sum(0)
+    return total - total.min()
+
+
+def test_gathered_during_fit() -> None:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3)])
+    model.compile(optimizer=keras.optimizers.SGD(0.01), loss=LOSS)
+    x, y = examples(model, 12)
+    model.fit(x, y, batch_size=12, verbose=0)  # a step traced before must not be used again
+    wanted = _by_hand(model, x, y, 5)
+    movement = Movement(model)
+    with movement.gathering():
+        model.fit(x, y, batch_size=12, epochs=5, verbose=0)
+    first = movement.finish()
+    np.testing.assert_allclose(first[model.layers[0].kernel.path], wanted, rtol=1e-3, atol=1e-6)
+    model.fit(x, y, batch_size=12, epochs=1, verbose=0)  # no longer observed
+    np.testing.assert_array_equal(*movement.finish().values(), *first.values())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_as_a_criterion_leaves_the_model(optimizer: str) -> None:
+    model = _model(optimizer)
+    before = [v.numpy() for v in model.variables]
+    x, y = examples(model, 100)
+    first, second = (score(model, (x, y), "movement", seed=3) for _ in range(2))
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, model.variables, strict=True))
+    for path, array in first.items():
+        assert array.min() == 0
+        assert array.max() > 0
+        np.testing.assert_array_equal(array, second[path])
+
+
+def test_nothing_observed() -> None:
+    with pytest.raises(ValueError, match="No training step"):
+        Movement(_model()).finish()
+
+
+def test_no_optimizer() -> None:
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3)])
+    with pytest.raises(ValueError, match="compile"), Movement(model).gathering():
+        pass

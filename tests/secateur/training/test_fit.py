@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from secateur.datasets.dataset import Split
+from secateur.models.weights import content_digest
+from secateur.training.batches import calibration, ordered, shuffled
+from secateur.training.fit import DivergedError, fit
+
+
+def _split(count=50, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 255, (count, 4, 4, 1)).astype(np.uint8)
+    return Split(x, (x.mean((1, 2, 3)) > 127).astype(np.int64), 1 / 255)
+
+
+def _model():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 1), name="input"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(8, activation="tanh", name="hidden"),
+            layers.Dropout(0.5, name="dropout"),
+            layers.Dense(2, name="logits"),
+        ],
+        name="net",
+    )
+
+
+def _fit(model, epochs, folder=None, train=None, **options):
+    settings = {"batch_size": 8, "learning_rate": 0.01, "seed": 5, **options}
+    return fit(
+        model, train or _split(), _split(10, 1), epochs=epochs, checkpoints=folder, **settings
+    )
+
+
+def test_every_epoch_sees_every_example_once_in_an_order_of_its_own():
+    split = _split(21)
+    epoch = tf.Variable(0)
+    batches = shuffled(split, 8, seed=3, epoch=epoch)
+    orders = []
+    for number in (0, 1, 0):
+        epoch.assign(number)
+        x = np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+        orders.append(x)
+        np.testing.assert_array_equal(
+            np.sort(x.reshape(21, -1), axis=0), np.sort(split.arrays()[0].reshape(21, -1), axis=0)
+        )
+    assert not np.array_equal(orders[0], orders[1])
+    np.testing.assert_array_equal(orders[0], orders[2])
+
+
+def test_labels_stay_with_their_inputs():
+    split = _split(21)
+    pairs = {x.tobytes(): y for x, y in zip(*split.arrays(), strict=True)}
+    for x, y in shuffled(split, 8, seed=3, epoch=tf.Variable(0)).as_numpy_iterator():
+        assert all(pairs[one.tobytes()] == label for one, label in zip(x, y, strict=True))
+
+
+def test_a_split_too_large_for_memory_gives_the_same_batches(monkeypatch):
+    split = _split(21)
+    expected = list(shuffled(split, 8, 3, tf.Variable(2)).as_numpy_iterator())
+    monkeypatch.setattr("secateur.training.batches.IN_MEMORY", 0)
+    from_file = list(shuffled(split, 8, 3, tf.Variable(2)).as_numpy_iterator())
+    for (x, y), (x_file, y_file) in zip(expected, from_file, strict=True):
+        np.testing.assert_array_equal(x, x_file)
+        np.testing.assert_array_equal(y, y_file)
+
+
+def test_calibration_draws_by_the_seed(monkeypatch):
+    split = _split(30)
+    x, y = calibration(split, 7, seed=1)
+    assert (len(x), len(y)) == (7, 7)
+    np.testing.assert_array_equal(x, calibration(split, 7, seed=1)[0])
+    assert not np.array_equal(x, calibration(split, 7, seed=2)[0])
+    monkeypatch.setattr("secateur.training.batches.IN_MEMORY", 0)
+    streamed = calibration(split, 7, seed=1)
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in streamed.as_numpy_iterator()]), x)
+
+
+@pytest.mark.parametrize("killed_after", [1, 3])
+def test_a_resumed_training_ends_at_the_same_bits(killed_after, tmp_path):
+    whole, killed, resumed = _model(), _model(), _model()
+    history = _fit(whole, 5)
+    _fit(killed, killed_after, tmp_path)
+    resumed_history = _fit(resumed, 5, tmp_path)
+    assert content_digest(resumed) == content_digest(whole)
+    assert content_digest(killed) != content_digest(whole)
+    assert resumed_history == history
+    assert len(history["val_loss"]) == 5
+
+
+def test_a_damaged_checkpoint_starts_anew(tmp_path, caplog):
+    whole, again = _model(), _model()
+    _fit(whole, 3, tmp_path)
+    (tmp_path / "epoch.npz").write_bytes(b"not a checkpoint")
+    _fit(again, 3, tmp_path)
+    assert content_digest(again) == content_digest(whole)
+    assert "cannot be read" in caplog.text
+
+
+def test_the_same_arguments_give_the_same_bits():
+    first, second, other = _model(), _model(), _model()
+    _fit(first, 2)
+    _fit(second, 2)
+    _fit(other, 2, seed=6)
+    assert content_digest(first) == content_digest(second) != content_digest(other)
+
+
+def test_without_epochs_nothing_changes():
+    model = _model()
+    before = content_digest(model)
+    assert _fit(model, 0) == {}
+    assert content_digest(model) == before
+
+
+def test_an_optimizer_step_is_the_one_of_keras():
+    """One epoch here equals Keras's own train_on_batch over the same batches."""
+    split, epoch = _split(), tf.Variable(0)
+    ours, theirs = _model(), _model()
+    _fit(ours, 1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    theirs.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
+    for x, y in shuffled(split, 8, 5, epoch).as_numpy_iterator():
+        theirs.train_on_batch(x, y)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_names_the_epoch_and_the_setting():
+    split = _split()
+    broken = Split(np.full(split.x.shape, np.nan, np.float32), split.y, 1.0)
+    with pytest.raises(DivergedError, match=r"nan in epoch 1; lower train\.rate \(0\.01\)"):
+        _fit(_model(), 2, train=broken, setting="train.rate")
+
+
+def test_the_order_is_kept_where_nothing_is_shuffled():
+    split = _split(21)
+    x = np.concatenate([x for x, _ in ordered(split, 8).as_numpy_iterator()])
+    np.testing.assert_array_equal(x, split.arrays()[0])
