@@ -44,11 +44,10 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
 
 
 def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_until_ready) -> int:
-    from tasks.quiet import import_tensorflow
-
     import tasks.progress
     from flows.prune import check_stages, is_stored, prune
     from flows.terminal import Terminal, quiet_logs
+    from tasks.quiet import import_tensorflow
 
     try:
         check_stages(refresh)
