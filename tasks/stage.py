@@ -85,7 +85,9 @@ class Stage:
         self.task = self._as_task()
 
     def __call__(self, **arguments: Any) -> StageResult:
-        return self.task(**arguments)
+        outcome = self.task(**arguments)
+        # Of a task that returned a state, such as Cached, Prefect hands out the state.
+        return outcome.result() if isinstance(outcome, State) else outcome
 
     def key(self, **arguments: Any) -> str:
         """The key of the artifact that these arguments give."""

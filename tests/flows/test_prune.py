@@ -141,7 +141,6 @@ def test_bad_parameters_are_refused_without_tensorflow(arguments, message, capsy
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a cached run was seen to import TensorFlow; the cause is not known yet")
 def test_a_cached_run_imports_no_tensorflow(tmp_path):
     arguments = ["--target.ratio", "0.9", "--train.epochs", "1", "--fine_tune.epochs", "1"]
     first = _command(tmp_path, *arguments, "--output", str(tmp_path / "a"))
