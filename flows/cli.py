@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from flows.commands import INTERRUPTED, prune
+from flows.commands import INTERRUPTED, cache, prune
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prune.add(commands)
+    cache.add(commands)
     namespace = parser.parse_args(argv)
     try:
         return namespace.run(namespace, console)

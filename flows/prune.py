@@ -24,6 +24,7 @@ from tasks.evaluate import evaluate
 from tasks.fine_tune import fine_tune as fine_tune_stage
 from tasks.importance import importance as importance_stage
 from tasks.load_data import load_data
+from tasks.pinned import pinned
 from tasks.prune import prune as prune_stage
 from tasks.report import report
 from tasks.stage import Stage, StageResult
@@ -97,7 +98,8 @@ def prune(
     parameters.check()
     check_stages(refresh)
     _tag_run(parameters)
-    return _run(parameters, set(refresh))
+    with pinned():
+        return _run(parameters, set(refresh))
 
 
 def _tag_run(parameters: PruneParameters) -> None:

@@ -53,20 +53,21 @@ class Terminal:
         self._console.print(f"  [green]✓[/green] {name:<22} {result}", highlight=False)
 
     def show(self, report: Report, output: Path) -> None:
-        """The result: one sentence, the table, and where the files are."""
+        """The result, on standard output: the table, one sentence, and where the files are."""
+        console = Console()
         header, rows = cost_table(report)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, name in enumerate(header):
             table.add_column(name, justify="left" if number == 0 else "right")
         for row in rows:
             table.add_row(*row)
-        self._console.print()
-        self._console.print(table)
-        self._console.print()
+        console.print()
+        console.print(table)
+        console.print()
         for notice in report.notices:
-            self._console.print(f"[yellow]![/yellow] {notice}", highlight=False)
-        self._console.print(summary(report), highlight=False)
-        self._console.print(f"Report and model: {output}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]![/yellow] {notice}", highlight=False)
+        console.print(summary(report), highlight=False)
+        console.print(f"Report and model: {output}", highlight=False, soft_wrap=True)
 
 
 def quiet_logs(console: Console) -> None:

@@ -30,6 +30,7 @@ from secateur.store import (
     open_store,
     source_digest,
 )
+from tasks.pinned import pinned
 from tasks.progress import displays
 from tasks.quiet import import_tensorflow
 
@@ -125,8 +126,8 @@ class Stage:
         ingredients = self._ingredients(arguments)
         key = digest_of(ingredients)
         refresh = refresh or PREFECT_TASKS_REFRESH_CACHE.value()
-        store = open_store()
-        with store.build(key, stage=self.name, inputs=ingredients, refresh=refresh) as build:
+        building = open_store().build(key, stage=self.name, inputs=ingredients, refresh=refresh)
+        with pinned(), building as build:
             cached = build.artifact is not None
             if not cached:
                 import_tensorflow()

@@ -11,7 +11,7 @@ OK, FAILED, BAD_PARAMETERS, INTERRUPTED = 0, 1, 2, 130
 def refuse(console: Console, command: str, error: BaseException) -> int:
     """Says what is wrong with the parameters."""
     for line in str(error).splitlines():
-        console.print(f"secateur {command}: {line}", style="red", highlight=False, markup=False)
+        say(console, f"secateur {command}: {line}")
     return BAD_PARAMETERS
 
 
@@ -19,6 +19,10 @@ def fail(console: Console, command: str, error: BaseException) -> int:
     """Says why a run failed, in one sentence; the Prefect UI has the traceback."""
     lines = str(error).strip().splitlines()
     why = lines[0] if lines else type(error).__name__
-    message = f"secateur {command}: the run failed: {why}"
-    console.print(message, style="red", highlight=False, markup=False)
+    say(console, f"secateur {command}: the run failed: {why}")
     return FAILED
+
+
+def say(console: Console, message: str) -> None:
+    """Prints an error as one line."""
+    console.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
