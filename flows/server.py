@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 _TIMEOUT = 120  # seconds; the first start makes the data base
+_STARTS = 4
+_PROCESS = Path(__file__).with_name("server_process.py")
 
 
 class ServerError(RuntimeError):
@@ -36,20 +38,15 @@ def prefect_server() -> Iterator[Callable[[], None]]:
     if PREFECT_API_URL.value():
         yield lambda: None
         return
-    port = _free_port()
-    with tempfile.TemporaryFile() as log:
-        process = _start(port, log)
-        try:
-            with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
-                yield lambda: _wait(process, port, log)
-        finally:
-            _send_what_is_left()
-            process.terminate()
+    server = _Server()
+    try:
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{server.port}/api"}):
             try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                yield server.wait
+            finally:
+                _send_what_is_left()
+    finally:
+        server.stop()
 
 
 def _send_what_is_left() -> None:
@@ -61,54 +58,80 @@ def _send_what_is_left() -> None:
         worker.drain_all(timeout=5)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class _Server:
+    """The process of a temporary server; it is starting when this object is made."""
 
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        self._process = self._start()
 
-def _start(port: int, log) -> subprocess.Popen:
-    from prefect.settings import get_current_settings
+    def wait(self) -> None:
+        """Returns when the server answers.
 
-    environment = {
-        **os.environ,
-        **get_current_settings().to_environment_variables(exclude_unset=True),
-        "PREFECT_UI_ENABLED": "0",
-        "PREFECT__SERVER_EPHEMERAL": "1",
-        "PREFECT__SERVER_FINAL": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
-    }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
-    # In a folder of its own: `python -m` would import a user's `prefect.py` of the current one.
-    return subprocess.Popen(
-        [*command, *options, "--lifespan", "on"],
-        env=environment,
-        cwd=tempfile.gettempdir(),
-        stdout=log,
-        stderr=log,
-        start_new_session=True,  # Ctrl-C reaches the flow alone, which still has to tell its end
-    )
-
-
-def _wait(process: subprocess.Popen, port: int, log) -> None:
-    """Returns when the server answers."""
-    url = f"http://127.0.0.1:{port}/api/health"
-    deadline = time.monotonic() + _TIMEOUT
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines()
-            why = lines[-1] if lines else f"exit code {process.returncode}"
-            raise ServerError(
-                f"The temporary Prefect server stopped ({why}); start one with "
-                "`prefect server start` and set PREFECT_API_URL."
-            )
-        with contextlib.suppress(urllib.error.URLError, OSError):
-            if urllib.request.urlopen(url, timeout=5).status == 200:
+        It is started again if it stops: of two that make the same new data base, one fails.
+        """
+        starts = 1
+        deadline = time.monotonic() + _TIMEOUT
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                if starts == _STARTS:
+                    raise ServerError(
+                        f"The temporary Prefect server stopped ({self._last_words()}); start one "
+                        "with `prefect server start` and set PREFECT_API_URL."
+                    )
+                starts += 1
+                time.sleep(1)
+                self._process = self._start()
+            if self._answers():
                 return
-        time.sleep(0.05)
-    raise ServerError(
-        f"The temporary Prefect server did not answer within {_TIMEOUT} seconds; start one with "
-        "`prefect server start` and set PREFECT_API_URL."
-    )
+            time.sleep(0.05)
+        raise ServerError(
+            f"The temporary Prefect server did not answer within {_TIMEOUT} seconds; start one "
+            "with `prefect server start` and set PREFECT_API_URL."
+        )
+
+    def stop(self) -> None:
+        """Ends the process, whatever state it is in."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _start(self) -> subprocess.Popen:
+        from prefect.settings import get_current_settings
+
+        environment = {
+            **os.environ,
+            **get_current_settings().to_environment_variables(exclude_unset=True),
+            "PREFECT_UI_ENABLED": "0",
+            "PREFECT__SERVER_EPHEMERAL": "1",
+            "PREFECT__SERVER_FINAL": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
+        }
+        return subprocess.Popen(
+            # -P: what lies beside the script, or in the current folder, shadows no library.
+            [sys.executable, "-P", str(_PROCESS), str(self.port)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl-C reaches the flow alone, which has to tell its end
+        )
+
+    def _answers(self) -> bool:
+        url = f"http://127.0.0.1:{self.port}/api/health"
+        try:
+            return urllib.request.urlopen(url, timeout=5).status == 200
+        except OSError:
+            return False
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit code {self._process.returncode}"

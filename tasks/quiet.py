@@ -26,9 +26,26 @@ def import_tensorflow() -> None:
         with _no_standard_error():
             import keras  # noqa: F401
             import tensorflow as tf
-            import tensorflow_datasets  # noqa: F401
 
+            with _no_switch_of_threads():
+                import tensorflow_datasets  # noqa: F401
             tf.zeros(())  # starts the runtime, which reports too
+
+
+@contextlib.contextmanager
+def _no_switch_of_threads() -> Iterator[None]:
+    """Keeps other threads from importing just now.
+
+    TensorFlow Datasets replaces `builtins.__import__` for moments (etils' `lazy_imports`), and an
+    import of Prefect's threads in such a moment gives a broken module. No moment contains input or
+    output, so threads switch there only when the interval is over.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(10)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @contextlib.contextmanager

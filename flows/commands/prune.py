@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 
 from rich.console import Console
 
@@ -57,8 +56,7 @@ def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_unt
     terminal = Terminal(console)
     tasks.progress.displays.append(terminal)
     if refresh or not is_stored(parameters):
-        # Beside the start of the server, for which this thread only waits.
-        threading.Thread(target=import_tensorflow, daemon=True).start()
+        import_tensorflow()  # while the server starts, in its own process
     wait_until_ready()
     fields = {name: getattr(parameters, name) for name in PruneParameters.model_fields}
     report = prune(**fields, refresh=refresh)
