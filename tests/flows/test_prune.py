@@ -1,36 +1,10 @@
-"""The flow `prune` as users run it: as a process, and from Python."""
+"""The flow `prune`, called from Python."""
 
 from __future__ import annotations
-
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
 STAGES = ["load_data", "train", "importance", "prune", "fine_tune", *["evaluate"] * 3]
-
-
-@pytest.fixture
-def quick(tmp_path, prefect_server):
-    """Calls the flow with few epochs; its output goes to a folder of the test's own."""
-    from flows.prune import prune
-
-    def run(**changes):
-        groups = {
-            "train": {"epochs": 2},
-            "fine_tune": {"epochs": 1},
-            "importance": {"criterion": "magnitude"},
-            "target": {"ratio": 0.9},
-            "seed": 1,
-            "output": tmp_path / "out",
-        }
-        return prune(**{**groups, **changes})
-
-    return run
 
 
 def _cached(report):
@@ -101,93 +75,52 @@ def test_globs_that_match_nothing_are_refused_before_training(quick):
     assert len(names) == 1  # load_data alone
 
 
-def _command(tmp_path, *arguments, **options):
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")}
-    environment.pop("PREFECT_API_URL", None)
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "prune", *arguments],
-        env={**environment, **options},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def test_nothing_that_a_run_uses_is_collected_before_its_end(quick, monkeypatch):
+    import flows.prune
+    from secateur.store import open_store
+
+    write = flows.prune.report
+    held = []
+
+    def collect_first(*arguments):
+        found = open_store().collect(max_bytes=0)
+        held.append((found.pinned, found.removed))
+        return write(*arguments)
+
+    monkeypatch.setattr(flows.prune, "report", collect_first)
+    quick()
+    assert held == [(len(STAGES), [])]
+    assert len(open_store().collect(max_bytes=0).removed) == len(STAGES)
 
 
-BAD = [
-    (["--target.ratio", "1.5"], "target.ratio"),
-    ([], "target is missing"),
-    (["--target.ratio", "0.9", "--target.threshold", "1"], "2 ways"),
-    (["--target.ratio", "0.9", "--dataset.name", "mnst"], "Did you mean"),
-    (["--target.ratio", "0.9", "--importance.criterion", "gradiant"], "Did you mean"),
-    (["--target.ratio", "0.9", "--target.pattern", "sparkle"], "pattern"),
-    (["--target.ration", "0.9"], "--target.ration"),
-    (["--target.ratio", "0.9", "--model.path", "none.keras"], "which is no file"),
-    (["--target.ratio", "0.9", "--dataset.data_dir", "/no/where"], "which is no folder"),
-    (["--target.ratio", "0.9", "--output", "/proc/nothing"], "cannot be written"),
-    (["--target.ratio", "0.9", "--model.factory", "os:getcwd"], "has not allowed"),
-]
+def _files():
+    from secateur.store import open_store
+
+    return sorted(path for path in open_store().root.glob("objects/*/*/files/*") if path.is_file())
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) or "none" for a, _ in BAD])
-def test_bad_parameters_are_refused_without_tensorflow(arguments, message, capsys):
-    from flows.cli import main
-
-    try:
-        code = main(["prune", *arguments])
-    except SystemExit as error:  # argparse, for an unknown flag
-        code = error.code
-    assert code == 2
-    assert message in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.slow
-def test_a_cached_run_imports_no_tensorflow(tmp_path):
-    arguments = ["--target.ratio", "0.9", "--train.epochs", "1", "--fine_tune.epochs", "1"]
-    first = _command(tmp_path, *arguments, "--output", str(tmp_path / "a"))
-    assert first.wait(timeout=240) == 0, first.stdout.read()
-    code = (
-        "import sys; from flows.cli import main\n"
-        f"assert main(['prune', *{arguments!r}, '--output', {str(tmp_path / 'b')!r}]) == 0\n"
-        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
-    )
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=240)
-    stages = json.loads((tmp_path / "b" / "report.json").read_text())["stages"]
-    assert all(stage["cached"] for stage in stages)
+@pytest.mark.parametrize("harm", ["delete", "flip", "truncate"])
+def test_a_harmed_file_of_the_store_is_noticed_and_built_again(harm, quick):
+    first = quick()
+    whole = {path: path.read_bytes() for path in _files()}
+    assert len(whole) >= len(STAGES)
+    for path, content in whole.items():
+        if harm == "delete":
+            path.unlink()
+        elif harm == "flip":
+            middle = len(content) // 2
+            flipped = bytes([content[middle] ^ 1])
+            path.write_bytes(content[:middle] + flipped + content[middle + 1 :])
+        else:
+            path.write_bytes(content[:-1])
+    again = quick()
+    assert _built(again) == STAGES
+    assert again.fine_tuned.metrics == first.fine_tuned.metrics
+    assert again.fine_tuned.nonzero == first.fine_tuned.nonzero
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train", "fine_tune"])
-def test_a_killed_run_ends_at_the_same_weights(stage, tmp_path, monkeypatch):
-    from secateur.models.build import load_model
-    from secateur.models.weights import content_digest
-
-    arguments = ["--target.ratio", "0.9", "--seed", "3", "--importance.criterion", "magnitude"]
-    arguments += ["--train.epochs", "40", "--fine_tune.epochs", "40"]
-    digests = []
-    for name in ("whole", "killed"):
-        store = tmp_path / f"store-{name}"
-        output = tmp_path / name
-        options = {"SECATEUR_STORE": str(store)}
-        if name == "killed":
-            process = _command(tmp_path, *arguments, "--output", str(output), **options)
-            _wait_for_checkpoint(store, process, after=0 if stage == "train" else 1)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            assert not (output / "report.json").exists()
-        process = _command(tmp_path, *arguments, "--output", str(output), **options)
-        assert process.wait(timeout=300) == 0, process.stdout.read()
-        digests.append(content_digest(load_model(output / "model.keras")))
-        assert list((store / "partial").iterdir()) == []
-    assert digests[0] == digests[1]
-
-
-def _wait_for_checkpoint(store, process, after):
-    """Waits until the `after`-th training of a run has finished its first epoch."""
-    seen = set()
-    deadline = time.monotonic() + 120
-    while len(seen) <= after:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        seen.update(path.parent for path in store.glob("partial/*/epoch.npz"))
-        time.sleep(0.005)
+def test_one_harmed_file_rebuilds_one_stage(quick):
+    quick()
+    (masks,) = [path for path in _files() if path.name == "masks.npz"]
+    masks.write_bytes(b"no masks")
+    assert _built(quick()) == ["prune"]
