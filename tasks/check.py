@@ -12,7 +12,7 @@ from tasks.quiet import import_tensorflow
 from tasks.stage import read
 
 
-@task(name="check", cache_policy=NO_CACHE)
+@task(name="check", task_run_name="check", cache_policy=NO_CACHE)
 def check(data: Reference, model: ModelConfig, target: TargetConfig) -> None:
     """Builds the model once, untrained, and refuses what does not fit.
 

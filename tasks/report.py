@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
@@ -14,12 +14,18 @@ from secateur.evaluation.schema import Evaluation
 from secateur.report.files import write_results
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
-from secateur.report.tables import layer_table
+from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
 from tasks.stage import StageResult, can_pass, read
 
 
-@task(name="report", cache_policy=NO_CACHE, retries=2, retry_condition_fn=can_pass)
+@task(
+    name="report",
+    task_run_name="report",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_condition_fn=can_pass,
+)
 def report(
     parameters: dict[str, Any],
     results: Sequence[StageResult],
@@ -52,6 +58,7 @@ def report(
         exports=[],
     )
     write_results(output, written, read(final).directory / "model.keras")
+    get_run_logger().info(summary(written))
     _show_in_ui(written)
     return written
 

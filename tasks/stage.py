@@ -12,9 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.context import TaskRunContext
 from prefect.settings import PREFECT_TASKS_REFRESH_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
@@ -135,6 +136,7 @@ class Stage:
                 build.commit(product.digest, product.metadata)
             assert build.artifact is not None
             result = self._result(build.artifact, subject, round, cached, start)
+        _log(result)
         for display in displays:
             display.finished(result.record)
         return Completed(name="Cached", data=result) if cached else result
@@ -211,6 +213,17 @@ def can_pass(_task: Any, _run: Any, state: State) -> bool:
     if isinstance(error, OSError):
         return error.errno not in _LASTING
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _log(result: StageResult) -> None:
+    """One line in the log of the task run."""
+    if TaskRunContext.get() is None:
+        return
+    key, seconds = result.key[:12], result.record.seconds
+    if result.record.cached:
+        get_run_logger().info("Found in the store (%s).", key)
+    else:
+        get_run_logger().info("Built in %.1f s and stored (%s).", seconds, key)
 
 
 def _task_run_name(name: str) -> Callable[[], str]:
