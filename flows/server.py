@@ -33,14 +33,21 @@ def prefect_server() -> Iterator[Callable[[], None]]:
 
     In the `with` block, call `wait_until_ready` before the first flow: it is what is yielded.
     """
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
 
     if PREFECT_API_URL.value():
         yield lambda: None
         return
     server = _Server()
     try:
-        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{server.port}/api"}):
+        address = f"http://127.0.0.1:{server.port}/api"
+        # Nothing watches for heartbeats on a server that ends with the run.
+        settings = {PREFECT_API_URL: address, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with temporary_settings(settings):
             try:
                 yield server.wait
             finally:

@@ -43,6 +43,8 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
 
 
 def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_until_ready) -> int:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     import tasks.progress
     from flows.prune import check_stages, is_stored, prune
     from flows.terminal import Terminal, quiet_logs
@@ -55,10 +57,15 @@ def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_unt
     quiet_logs(console)
     terminal = Terminal(console)
     tasks.progress.displays.append(terminal)
-    if refresh or not is_stored(parameters):
+    settings: dict = {}
+    if not refresh and is_stored(parameters):
+        # It takes a moment, and the end of a heartbeat alone up to a second.
+        settings[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    else:
         import_tensorflow()  # while the server starts, in its own process
     wait_until_ready()
     fields = {name: getattr(parameters, name) for name in PruneParameters.model_fields}
-    report = prune(**fields, refresh=refresh)
+    with temporary_settings(settings):
+        report = prune(**fields, refresh=refresh)
     terminal.show(report, parameters.output)
     return OK
