@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from rich.console import Console
 
@@ -18,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done; 1: the run failed; 2: a parameter is wrong; 130: stopped by Ctrl-C.
     """
     _set_environment()
-    console = Console(stderr=True)
+    console = Console(file=_standard_error())
     parser = argparse.ArgumentParser(
         prog="secateur", description="Prunes Keras 3 models, and shows the evidence."
     )
@@ -33,8 +34,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _standard_error() -> TextIO:
+    """Standard error by a descriptor of its own, for what the command has to say.
+
+    Descriptor 2 leads nowhere while TensorFlow is imported (`tasks.quiet`).
+    """
+    try:
+        if sys.stderr.fileno() != 2:
+            return sys.stderr
+    except (AttributeError, OSError):  # there is none, or it is not a file
+        return sys.stderr
+    return os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1)
+
+
 def _set_environment() -> None:
-    """Keeps the terminal quiet; Prefect and TensorFlow read this when they are imported."""
+    """Keeps the terminal quiet, and the run to itself.
+
+    Prefect and TensorFlow read this when they are imported.
+    """
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 

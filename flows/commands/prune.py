@@ -62,8 +62,10 @@ def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_unt
         # It takes a moment, and the end of a heartbeat alone up to a second.
         settings[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     else:
-        import_tensorflow()  # while the server starts, in its own process
-    wait_until_ready()
+        with console.status("Starting TensorFlow"):  # and the server, in its own process
+            import_tensorflow()
+    with console.status("Starting Prefect"):
+        wait_until_ready()
     fields = {name: getattr(parameters, name) for name in PruneParameters.model_fields}
     with temporary_settings(settings):
         report = prune(**fields, refresh=refresh)
