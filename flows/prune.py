@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_client
 from prefect.runtime import flow_run
 
 from flows.parameters import PruneParameters
+from flows.pipeline import check_stages, run_stages
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.schema import Report
 from secateur.sparsity.config import TargetConfig
-from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
-from tasks.check import check
-from tasks.evaluate import evaluate
-from tasks.fine_tune import fine_tune as fine_tune_stage
-from tasks.importance import importance as importance_stage
-from tasks.load_data import load_data
 from tasks.pinned import pinned
-from tasks.prune import prune as prune_stage
 from tasks.report import report
-from tasks.stage import Stage, StageResult
-from tasks.train import train as train_stage
-
-R = TypeVar("R", bound=Reference)
-
-STAGES = ("load_data", "train", "importance", "prune", "fine_tune", "evaluate")
-"""The stages whose results are kept, and that `refresh` can name."""
 
 
 def _run_name() -> str:
@@ -99,7 +86,14 @@ def prune(
     check_stages(refresh)
     _tag_run(parameters)
     with pinned():
-        return _run(parameters, set(refresh))
+        outcome = run_stages(parameters, set(refresh))
+        return report(
+            parameters.model_dump(mode="json"),
+            outcome.results,
+            outcome.evaluations,
+            outcome.final,
+            parameters.output,
+        )
 
 
 def _tag_run(parameters: PruneParameters) -> None:
@@ -109,68 +103,6 @@ def _tag_run(parameters: PruneParameters) -> None:
         names = [parameters.dataset.name, parameters.importance.criterion]
         with get_client(sync_client=True) as client:
             client.update_flow_run(UUID(run_id), tags={*flow_run.get_tags(), *names})
-
-
-def check_stages(refresh: Collection[str]) -> None:
-    """Refuses a name in `refresh` that is no stage."""
-    for name in refresh:
-        if name not in STAGES:
-            raise ValueError(f"refresh names {name!r}; stages are {', '.join(STAGES)}.")
-
-
-def is_stored(parameters: PruneParameters) -> bool:
-    """Whether every stage's result is in the store, so that a run needs no TensorFlow.
-
-    Args:
-        parameters: Resolved ones.
-    """
-
-    def look_up(stage: Stage, subject: str | None = None, **arguments) -> Reference:
-        found = stage.find(**arguments)
-        if found is None:
-            raise LookupError
-        return found
-
-    try:
-        _wire(parameters, look_up)
-    except LookupError:
-        return False
-    return True
-
-
-def _run(p: PruneParameters, refresh: set[str]) -> Report:
-    done: list[StageResult] = []
-
-    def run(stage: Stage, **arguments) -> StageResult:
-        if stage is train_stage and stage.find(**arguments) is None:
-            check(arguments["data"], p.model, p.target)
-        result = stage(refresh=stage.name in refresh, **arguments)
-        done.append(result)
-        return result
-
-    tuned, evaluations = _wire(p, run)
-    return report(p.model_dump(mode="json"), done, evaluations, tuned, p.output)
-
-
-def _wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
-    """Which stage gets what: the final model, and the evaluations by subject."""
-    data = run(load_data, dataset=p.dataset)
-    dense = run(train_stage, data=data, model=p.model, train=p.train, seed=p.seed)
-    scores = run(importance_stage, data=data, model=dense, importance=p.importance, seed=p.seed)
-    pruned = run(prune_stage, model=dense, scores=scores, target=p.target)
-    tuned = run(
-        fine_tune_stage,
-        data=data,
-        pruned=pruned,
-        fine_tune=p.fine_tune.model_copy(update={"seed": None}),  # it is the next argument
-        seed=p.fine_tune.seed,
-    )
-    subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
-    evaluations = {
-        subject: run(evaluate, data=data, model=model, subject=subject)
-        for subject, model in subjects.items()
-    }
-    return tuned, evaluations
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_unt
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     import tasks.progress
-    from flows.prune import check_stages, is_stored, prune
+    from flows.pipeline import check_stages, find
+    from flows.prune import prune
     from flows.terminal import Terminal, quiet_logs
     from tasks.quiet import import_tensorflow
 
@@ -58,7 +59,7 @@ def _run_flow(parameters: PruneParameters, refresh: list[str], console, wait_unt
     terminal = Terminal(console)
     tasks.progress.displays.append(terminal)
     settings: dict = {}
-    if not refresh and is_stored(parameters):
+    if not refresh and find(parameters):
         # It takes a moment, and the end of a heartbeat alone up to a second.
         settings[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prune import STAGES
+from flows.pipeline import STAGES
 
 pytestmark = pytest.mark.slow
 
