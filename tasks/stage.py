@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
-from secateur.report.schema import StageRecord
+from secateur.report.record import StageRecord
 from secateur.store import (
     STORE_FORMAT,
     Artifact,

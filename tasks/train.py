@@ -24,7 +24,8 @@ def train(
     import keras
 
     from secateur.datasets.dataset import Dataset
-    from secateur.models.build import build_model, save_model
+    from secateur.models.build import build_model
+    from secateur.models.files import save_model
     from secateur.models.weights import content_digest
     from secateur.training.fit import fit
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 
 import keras
 
 from secateur.models.architectures import BUILDERS
 from secateur.models.config import ModelConfig
+from secateur.models.files import load_model
 from secateur.models.sources import check_model
 
 
@@ -36,32 +36,6 @@ def build_model(config: ModelConfig, input_shape: tuple[int, ...], classes: int)
         model = BUILDERS[config.name](input_shape, classes)
     check_fits(model, input_shape, classes)
     return model
-
-
-def load_model(path: str | Path) -> keras.Model:
-    """Reads a `.keras` file in Keras's safe mode: no code inside it runs.
-
-    The model comes uncompiled.
-
-    Raises:
-        ValueError: One sentence that says what is wrong with the file.
-    """
-    try:
-        return keras.saving.load_model(Path(path).expanduser(), compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its readers do
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"The model file {str(path)!r} cannot be loaded: {lines[0]}") from error
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file of the model alone, and leaves the model uncompiled.
-
-    Neither compile settings nor optimizer state go into the file: the state of Adam is twice the
-    size of the weights, and Keras warns at loading when the settings come without it.
-    """
-    model.optimizer = None
-    model.compiled = False
-    model.save(path)
 
 
 def _call_factory(factory: str, input_shape: tuple[int, ...], classes: int) -> keras.Model:
