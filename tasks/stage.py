@@ -48,6 +48,8 @@ _LASTING = {
     errno.ENOTDIR,
     errno.EISDIR,
     errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 }
 """Errors of the file system that stay until somebody acts."""
 
