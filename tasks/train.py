@@ -30,6 +30,7 @@ def train(
     from secateur.training.fit import fit
 
     dataset = Dataset(read(data).directory)
+    keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
     network = build_model(model, dataset.shape, dataset.classes)
     epochs = train.epochs or 0
