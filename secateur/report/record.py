@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class StageRecord(BaseModel):
     """A stage that ran, or was found in the store."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True
+    )
 
     name: str = Field(description="The stage, which is also the name of its file in `tasks`.")
     subject: str | None = Field(None, description="dense, pruned or fine_tuned, where it matters.")

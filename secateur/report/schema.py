@@ -17,7 +17,12 @@ from secateur.report.record import StageRecord
 class Report(BaseModel):
     """What a run of the pipeline found out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this contract.")
     parameters: dict[str, Any] = Field(description="All parameter groups, as the run took them.")
@@ -37,8 +42,10 @@ class Report(BaseModel):
 
 
 def json_schema() -> str:
-    """The text of the published schema."""
-    return json.dumps(Report.model_json_schema(by_alias=True), indent=2) + "\n"
+    """The text of the published schema: JSON Schema, draft 2020-12; every field is required."""
+    schema = Report.model_json_schema(by_alias=True, mode="serialization")
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps({"$schema": dialect, **schema}, indent=2) + "\n"
 
 
 if __name__ == "__main__":
