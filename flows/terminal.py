@@ -10,7 +10,8 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from secateur.report.schema import Report, StageRecord
+from secateur.report.record import StageRecord
+from secateur.report.schema import Report
 from secateur.report.tables import cost_table, summary
 
 

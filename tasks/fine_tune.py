@@ -16,7 +16,7 @@ def fine_tune(
     import keras
 
     from secateur.datasets.dataset import Dataset
-    from secateur.models.build import load_model, save_model
+    from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.hold import hold
     from secateur.sparsity.masks import Masks

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from secateur.importance.config import ImportanceConfig
+from secateur.importance.sources import criterion_fingerprint
 from secateur.store import Reference
 from tasks.stage import Build, Product, read, stage
 
 
-@stage()
+def _outside(importance: ImportanceConfig, **_: Any) -> Any:
+    return criterion_fingerprint(importance.criterion)
+
+
+@stage(outside=_outside)
 def importance(
     build: Build, data: Reference, model: Reference, importance: ImportanceConfig, seed: int
 ) -> Product:
     """Scores the prunable weights on training data, one array a weight."""
     from secateur.datasets.dataset import Dataset
     from secateur.importance.scoring import score
-    from secateur.models.build import load_model
+    from secateur.models.files import load_model
     from secateur.training.batches import calibration
     from secateur.training.objective import classification_loss
 
@@ -27,6 +34,8 @@ def importance(
         loss=classification_loss(network),
         batch_size=importance.batch_size,
         seed=seed,
+        pool=importance.pool,
+        tolerance=importance.tolerance,
     )
     scores.save(build.directory / "scores.npz")
     return Product(scores.digest(), {"notices": list(scores.notices)})

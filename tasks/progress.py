@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-from secateur.report.schema import StageRecord
+from secateur.report.record import StageRecord
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 

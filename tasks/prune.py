@@ -11,7 +11,7 @@ from tasks.stage import Build, Product, read, stage
 def prune(build: Build, model: Reference, scores: Reference, target: TargetConfig) -> Product:
     """Chooses the weights to remove and sets them to zero."""
     from secateur.importance.scores import Scores
-    from secateur.models.build import load_model, save_model
+    from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.hold import apply_masks
     from secateur.sparsity.layout import describe

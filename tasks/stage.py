@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
-from secateur.report.schema import StageRecord
+from secateur.report.record import StageRecord
 from secateur.store import (
     STORE_FORMAT,
     Artifact,
@@ -49,6 +49,8 @@ _LASTING = {
     errno.ENOTDIR,
     errno.EISDIR,
     errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 }
 """Errors of the file system that stay until somebody acts."""
 

@@ -24,11 +24,13 @@ def train(
     import keras
 
     from secateur.datasets.dataset import Dataset
-    from secateur.models.build import build_model, save_model
+    from secateur.models.build import build_model
+    from secateur.models.files import save_model
     from secateur.models.weights import content_digest
     from secateur.training.fit import fit
 
     dataset = Dataset(read(data).directory)
+    keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
     network = build_model(model, dataset.shape, dataset.classes)
     epochs = train.epochs or 0

@@ -12,7 +12,7 @@ from secateur.evaluation.counts import count_layers
 from secateur.evaluation.flops import total_flops
 from secateur.evaluation.schema import Cost, Evaluation
 from secateur.evaluation.size import file_size
-from secateur.models.build import load_model
+from secateur.models.files import load_model
 
 
 def evaluate_file(path: Path, test: Split) -> Evaluation:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from secateur.importance import criteria  # noqa: F401  (the cache key counts its whole folder)
 from secateur.importance.names import BUILT_IN, ENTRY_POINTS, Criterion, check_criterion
 from secateur.importance.run import Run, unchanged
 from secateur.importance.scores import Scores
@@ -158,7 +159,6 @@ def _by_unit(
 
 def _find(name: str) -> tuple[Callable[[Run], Mapping[str, np.ndarray]], Criterion]:
     if name in BUILT_IN:
-        # Everything in the folder `criteria`, which this file imports for the cache's sake too.
         known = BUILT_IN[name]
         module, _, function = known.target.partition(":")
         return getattr(importlib.import_module(module), function), known

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 
 import keras
 
 from secateur.models.architectures import BUILDERS
 from secateur.models.config import ModelConfig
+from secateur.models.files import load_model
 from secateur.models.sources import check_model
 
 
@@ -38,47 +38,33 @@ def build_model(config: ModelConfig, input_shape: tuple[int, ...], classes: int)
     return model
 
 
-def load_model(path: str | Path) -> keras.Model:
-    """Reads a `.keras` file in Keras's safe mode: no code inside it runs.
-
-    The model comes uncompiled.
-
-    Raises:
-        ValueError: One sentence that says what is wrong with the file.
-    """
-    try:
-        return keras.saving.load_model(Path(path).expanduser(), compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its readers do
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"The model file {str(path)!r} cannot be loaded: {lines[0]}") from error
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file of the model alone, and leaves the model uncompiled.
-
-    Neither compile settings nor optimizer state go into the file: the state of Adam is twice the
-    size of the weights, and Keras warns at loading when the settings come without it.
-    """
-    model.optimizer = None
-    model.compiled = False
-    model.save(path)
-
-
 def _call_factory(factory: str, input_shape: tuple[int, ...], classes: int) -> keras.Model:
     module_name, _, function_name = factory.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"model.factory {factory!r} cannot be imported: {error}.") from error
-    model = function(input_shape, classes)
+    except Exception as error:  # importing runs the user's code
+        raise ValueError(
+            f"model.factory {factory!r} cannot be imported: {_in_short(error)}."
+        ) from error
+    try:
+        model = function(input_shape, classes)
+    except Exception as error:  # the user's code
+        raise ValueError(
+            f"model.factory {factory!r} failed when it was called with {tuple(input_shape)} and "
+            f"{classes}: {_in_short(error)}."
+        ) from error
     if not isinstance(model, keras.Model):
         raise ValueError(
-            f"model.factory {factory!r} returned a {type(model).__name__}; it has to return a "
-            "keras.Model."
+            f"model.factory {factory!r} returned {model!r}; it has to return a keras.Model."
         )
     if not model.built:
-        model.build((None, *input_shape))
+        _output(model, input_shape)  # a subclassed model makes its weights when it is called
     return model
+
+
+def _in_short(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def check_fits(model: keras.Model, input_shape: tuple[int, ...], classes: int) -> None:
@@ -89,9 +75,8 @@ def check_fits(model: keras.Model, input_shape: tuple[int, ...], classes: int) -
     """
     try:
         takes, gives = model.input_shape, model.output_shape
-    except AttributeError:  # a subclassed model has no shapes before it is called
-        gives = model.compute_output_shape((None, *input_shape))
-        takes = (None, *input_shape)
+    except AttributeError:  # a subclassed model has no shapes
+        takes, gives = (None, *input_shape), _output(model, input_shape)
     if not isinstance(takes, tuple) or not _matches(takes, (None, *input_shape)):
         raise ValueError(
             f"The model takes inputs of shape {_shown(takes)}, but the data set gives "
@@ -102,6 +87,18 @@ def check_fits(model: keras.Model, input_shape: tuple[int, ...], classes: int) -
             f"The model gives outputs of shape {_shown(gives)}, but the data set has {classes} "
             f"classes and needs {_shown((None, classes))}; choose a model and a data set that fit."
         )
+
+
+def _output(model: keras.Model, input_shape: tuple[int, ...]) -> object:
+    """Shape of what a model gives for the data; builds it if it is not built."""
+    try:
+        output = model(keras.Input(input_shape))
+    except Exception as error:  # whatever the layers make of a wrong shape
+        raise ValueError(
+            f"The model does not take inputs of shape {_shown((None, *input_shape))}, which the "
+            f"data set gives ({_in_short(error)}); choose a model and a data set that fit."
+        ) from error
+    return keras.tree.map_structure(lambda tensor: tuple(tensor.shape), output)
 
 
 def _matches(shape: tuple, other: tuple) -> bool:

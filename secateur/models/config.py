@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Architecture = Literal["simple_net", "lenet_300_100", "lenet_5"]
+Architecture = Literal["simple_net", "lenet_300_100", "lenet_5", "resnet_20"]
 
 
 class ModelConfig(BaseModel):

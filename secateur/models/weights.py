@@ -52,16 +52,39 @@ def flat_layers(model: keras.Layer) -> Iterator[keras.Layer]:
 def weight_paths(model: keras.Model) -> list[tuple[str, keras.Variable]]:
     """Pairs of name and variable for all of `model.weights`, in the model's own order.
 
-    The name is Keras's `variable.path`. Nested models can give two weights the same path: the
-    second and later ones get `#2`, `#3` … behind it, so that names are unique.
+    The name is made of the names of the layers on the way from the model to the variable, and the
+    variable's own: `dense/kernel`, or `encoder/dense/kernel` in a nested model. A shared layer
+    counts where it comes first. (Keras's `variable.path` is another after loading wherever a
+    `Sequential` or a wrapper was built in one go.) Where two weights get the same name, the second
+    and later ones get `#2`, `#3` … behind it, so that names are unique.
     """
+    return [(path, variable) for path, variable, _ in _named(model)]
+
+
+def _named(model: keras.Model) -> list[tuple[str, keras.Variable, keras.Layer]]:
+    """Unique name, variable and innermost layer of each of `model.weights`."""
+    places: dict[int, tuple[str, keras.Layer]] = {}
+    _place(model, "", {id(model)}, places)
     times: dict[str, int] = {}
-    pairs = []
+    named = []
     for variable in model.weights:
-        times[variable.path] = times.get(variable.path, 0) + 1
-        count = times[variable.path]
-        pairs.append((variable.path if count == 1 else f"{variable.path}#{count}", variable))
-    return pairs
+        path, layer = places[id(variable)]
+        times[path] = times.get(path, 0) + 1
+        unique = path if times[path] == 1 else f"{path}#{times[path]}"
+        named.append((unique, variable, layer))
+    return named
+
+
+def _place(
+    layer: keras.Layer, prefix: str, seen: set[int], places: dict[int, tuple[str, keras.Layer]]
+) -> None:
+    """Notes where each variable inside `layer` lies: the innermost layer, at its first place."""
+    for child in layer._layers:
+        if id(child) not in seen:
+            seen.add(id(child))
+            _place(child, f"{prefix}{child.name}/", seen, places)
+    for variable in layer.weights:
+        places.setdefault(id(variable), (prefix + variable.name, layer))
 
 
 def prunable_weights(model: keras.Model) -> list[PrunableWeight]:
@@ -77,14 +100,10 @@ def prunable_weights(model: keras.Model) -> list[PrunableWeight]:
     Returns:
         The weights in the order of `model.weights`; a shared weight appears once.
     """
-    owners: dict[int, keras.Layer] = {}
-    for layer in flat_layers(model):
-        for variable in layer.weights:
-            owners[id(variable)] = layer  # a child comes after its parent, and wins
     return [
-        PrunableWeight(path, variable, owners.get(id(variable), model))
-        for path, variable in weight_paths(model)
-        if _is_prunable(variable, owners.get(id(variable), model))
+        PrunableWeight(path, variable, layer)
+        for path, variable, layer in _named(model)
+        if _is_prunable(variable, layer)
     ]
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
+
+
+class OutputError(OSError):
+    """The output folder cannot be written; one sentence, and the `errno` of what went wrong."""
+
+    def __str__(self) -> str:
+        return self.strerror or ""
 
 
 def check_output(folder: Path) -> None:
@@ -31,34 +37,32 @@ def check_output(folder: Path) -> None:
 def write_results(folder: Path, report: Report, model: Path) -> None:
     """Writes `report.json`, `report.md` and `model.keras`.
 
-    Each file takes its place in one step, and `report.json` comes last: where it is, the others
-    belong to it.
+    What an earlier run left stays as it is until all of the new files are written; then each one
+    takes its place in one step, and `report.json` comes last: where it is, the others belong to it.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
         report: The report.
         model: The final model's file, which is copied.
+
+    Raises:
+        OutputError: The folder cannot be written, or its disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").unlink(missing_ok=True)
-    _replace(folder / "model.keras", lambda path: shutil.copyfile(model, path))
-    _replace(folder / "report.md", lambda path: path.write_text(to_markdown(report)))
-    _replace(folder / "report.json", lambda path: path.write_text(report.to_json()))
-
-
-def _replace(path: Path, write) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
+    texts = {"report.md": to_markdown(report), "report.json": report.to_json()}
     try:
-        write(partial)
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".results-", dir=folder) as name:
+            partial = Path(name)
+            shutil.copyfile(model, partial / "model.keras")
+            for file, text in texts.items():
+                (partial / file).write_text(text, encoding="utf-8")
+            (folder / "report.json").unlink(missing_ok=True)
+            for file in ("model.keras", *texts):
+                (partial / file).replace(folder / file)
+    except OSError as error:
+        raise OutputError(
+            error.errno,
+            f"The results cannot be written to {str(folder)!r} ({error.strerror or error}); make "
+            "room or give another output folder, and run the same command again: what was "
+            "computed is kept.",
+        ) from error

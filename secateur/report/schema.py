@@ -11,25 +11,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.schema import Cost, LayerCount
+from secateur.report.record import StageRecord
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class StageRecord(_Part):
-    """A stage that ran, or was found in the store."""
-
-    name: str = Field(description="The stage, which is also the name of its file in `tasks`.")
-    subject: str | None = Field(None, description="dense, pruned or fine_tuned, where it matters.")
-    round: int | None = Field(None, description="Round of an iterative schedule, from 1.")
-    key: str = Field(description="SHA-256 of all that the result depends on.")
-    cached: bool = Field(description="Whether the result was in the store.")
-    seconds: float = Field(description="Wall time in this run.")
-
-
-class Report(_Part):
+class Report(BaseModel):
     """What a run of the pipeline found out."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this contract.")
     parameters: dict[str, Any] = Field(description="All parameter groups, as the run took them.")
@@ -49,8 +42,10 @@ class Report(_Part):
 
 
 def json_schema() -> str:
-    """The text of the published schema."""
-    return json.dumps(Report.model_json_schema(by_alias=True), indent=2) + "\n"
+    """The text of the published schema: JSON Schema, draft 2020-12; every field is required."""
+    schema = Report.model_json_schema(by_alias=True, mode="serialization")
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps({"$schema": dialect, **schema}, indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -84,7 +84,11 @@ def _points(costs: list[Cost], name: str) -> str:
 def _factor(before: int | None, after: int | None) -> str:
     if not before or not after:
         return ""
-    return "the same" if before == after else f"{before / after:.1f}x less"
+    if before == after:
+        return "the same"
+    if before > after:
+        return f"{before / after:.1f}x less"
+    return f"{after / before:.1f}x more"
 
 
 def _sparsity(cost: Cost) -> float:

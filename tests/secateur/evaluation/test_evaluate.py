@@ -11,7 +11,7 @@ from secateur.evaluation.accuracy import measure_accuracy
 from secateur.evaluation.counts import count_layers
 from secateur.evaluation.evaluate import evaluate_file
 from secateur.evaluation.size import file_size
-from secateur.models.build import save_model
+from secateur.models.files import save_model
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import tensorflow as tf
 from secateur.importance import score, score_units
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, criterion_names, needs
+from secateur.models.weights import prunable_weights
 from tests.secateur.importance.zoo import MODELS, examples, randomize
 
 L = keras.layers
@@ -87,9 +88,10 @@ def test_several_inputs() -> None:
 
 
 def test_magnitude_and_random(model: keras.Model) -> None:
-    for path, array in score(model, criterion="magnitude").items():
-        variable = next(v for v in model.weights if v.path == path)
-        np.testing.assert_array_equal(array, np.abs(variable.numpy()))
+    found = score(model, criterion="magnitude")
+    for weight in prunable_weights(model):
+        np.testing.assert_array_equal(found[weight.path], np.abs(weight.variable.numpy()))
+    assert len(found) == len(prunable_weights(model))
     first, second, other = (score(model, criterion="random", seed=s) for s in (1, 1, 2))
     for path, array in first.items():
         assert array.min() >= 0

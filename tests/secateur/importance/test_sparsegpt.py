@@ -135,20 +135,20 @@ def test_first_layer_by_hand_and_the_next_sees_it() -> None:
     model = randomize(keras.Sequential([keras.Input((6,)), L.Dense(8, "relu"), L.Dense(3)]))
     x, _ = examples(model, 50)
     found = sparsegpt(model, (x, None), ratio=0.5, batch_size=16)
-    first, second = (layer.kernel for layer in model.layers)
+    first, second = prunable_weights(model)
     hessian = x.astype("float64").T @ x
-    wanted, mask = _dense_obs(first.numpy().astype("float64"), hessian, 0.01, _blocks(0.5))
+    wanted, mask = _dense_obs(first.variable.numpy().astype("float64"), hessian, 0.01, _blocks(0.5))
     np.testing.assert_array_equal(found.masks[first.path], mask)
     np.testing.assert_allclose(found.weights[first.path], wanted, rtol=1e-4, atol=1e-5)
     bias = model.layers[0].bias.numpy()
     hidden = np.maximum(x @ found.weights[first.path] + bias, 0).astype("float64")
     wanted, mask = _dense_obs(
-        second.numpy().astype("float64"), hidden.T @ hidden, 0.01, _blocks(0.5)
+        second.variable.numpy().astype("float64"), hidden.T @ hidden, 0.01, _blocks(0.5)
     )
     np.testing.assert_array_equal(found.masks[second.path], mask)
     np.testing.assert_allclose(found.weights[second.path], wanted, rtol=1e-3, atol=1e-4)
     apply(model, found)
-    assert (first.numpy() == found.weights[first.path]).all()
+    assert (first.variable.numpy() == found.weights[first.path]).all()
 
 
 def test_convolution_is_its_windows() -> None:
@@ -166,7 +166,7 @@ def test_convolution_is_its_windows() -> None:
 
 def test_given_masks() -> None:
     model = randomize(keras.Sequential([keras.Input((6,)), L.Dense(5), L.Dense(3)]))
-    path = model.layers[0].kernel.path
+    path = prunable_weights(model)[0].path
     mask = np.arange(30).reshape(6, 5) % 3 > 0
     found = sparsegpt(model, examples(model, 20), masks={path: mask})
     assert list(found.weights) == [path]

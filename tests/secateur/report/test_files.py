@@ -1,0 +1,153 @@
+"""The output folder: each file whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from secateur.report.files import OutputError, check_output, write_results
+from secateur.report.markdown import to_markdown
+from secateur.report.schema import Report
+
+FILES = ["model.keras", "report.json", "report.md"]
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "stored.keras"
+    path.write_bytes(b"the model")
+    return path
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_folder_holds_the_three_files_and_nothing_else(report, model, tmp_path):
+    out = tmp_path / "a" / "b"
+    write_results(out, report, model)
+    assert _names(out) == FILES
+    assert Report.model_validate_json((out / "report.json").read_text()) == report
+    assert (out / "report.md").read_text() == to_markdown(report)
+    assert (out / "model.keras").read_bytes() == b"the model"
+    assert model.read_bytes() == b"the model"
+
+
+def test_an_earlier_run_is_replaced_and_other_files_stay(make, model, tmp_path):
+    out = tmp_path / "out"
+    write_results(out, make(sparsity=0.5), model)
+    (out / "notes.txt").write_text("mine")
+    model.write_bytes(b"another model")
+    write_results(out, make(sparsity=0.9), model)
+    assert _names(out) == sorted([*FILES, "notes.txt"])
+    assert json.loads((out / "report.json").read_text())["sparsity"] == 0.9
+    assert (out / "model.keras").read_bytes() == b"another model"
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_files_have_the_rights_that_the_user_gives_new_files(report, model, tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_results(tmp_path / "out", report, model)
+    finally:
+        os.umask(before)
+    for name in FILES:
+        assert (tmp_path / "out" / name).stat().st_mode & 0o777 == 0o640
+
+
+def test_text_is_utf_8_whatever_the_locale(make, model, tmp_path):
+    out = tmp_path / "out"
+    write_results(out, make(notices=["Größe → 0"]), model)
+    assert "- Größe → 0" in (out / "report.md").read_bytes().decode("utf-8")
+    assert json.loads((out / "report.json").read_bytes())["notices"] == ["Größe → 0"]
+
+
+@pytest.mark.parametrize("file", ["model.keras", "report.md", "report.json"])
+def test_a_disk_that_gets_full_leaves_the_earlier_run_whole(
+    file, make, model, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    write_results(out, make(sparsity=0.5), model)
+    before = _content(out)
+    copyfile, write_text = shutil.copyfile, Path.write_text
+
+    def full(path):
+        if Path(path).name == file:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(shutil, "copyfile", lambda a, b: (full(b), copyfile(a, b)))
+    monkeypatch.setattr(
+        Path, "write_text", lambda self, text, **o: (full(self), write_text(self, text, **o))
+    )
+    with pytest.raises(OutputError) as error:
+        write_results(out, make(sparsity=0.9), model)
+    assert error.value.errno == errno.ENOSPC
+    assert str(error.value).startswith(
+        f"The results cannot be written to {str(out)!r} (No space left on device); make room"
+    )
+    assert "\n" not in str(error.value)
+    assert _content(out) == before
+
+
+def test_a_report_stands_only_beside_its_own_model(make, model, tmp_path, monkeypatch):
+    """A run that dies between two files leaves no report."""
+    out = tmp_path / "out"
+    write_results(out, make(sparsity=0.5), model)
+    replace = Path.replace
+
+    def die(self, target):
+        if Path(target).name == "report.md":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        write_results(out, make(sparsity=0.9), model)
+    assert _names(out) == ["model.keras", "report.md"]
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(report, model, tmp_path):
+    out = tmp_path / "out"
+    (out / "report.json" / "inside").mkdir(parents=True)
+    with pytest.raises(OutputError, match="cannot be written to"):
+        write_results(out, report, model)
+    assert _names(out) == ["report.json"]
+
+
+def test_the_output_folder_is_made_when_it_is_checked(tmp_path):
+    check_output(tmp_path / "a" / "b")
+    assert _names(tmp_path / "a" / "b") == []
+    check_output(tmp_path / "a" / "b")
+
+
+def test_an_output_that_cannot_be_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
+        with pytest.raises(ValueError, match=r"cannot be written \(.+\); give another folder\.$"):
+            check_output(place)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_without_the_right_to_write_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ValueError, match="Permission denied"):
+        check_output(tmp_path)
+
+
+def test_an_output_on_a_full_disk_is_refused(tmp_path, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(ValueError, match="No space left on device"):
+        check_output(tmp_path)

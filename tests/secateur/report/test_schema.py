@@ -1,0 +1,115 @@
+"""`report.json` is a contract: its fields, and the schema that is published."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from secateur.evaluation.schema import Latency
+from secateur.report.schema import Report, json_schema
+
+COST = ["loss", "metrics", "parameters", "prunable", "nonzero", "flops", "bytes", "latency_ms"]
+
+
+@pytest.fixture
+def published():
+    """The schema as it is installed."""
+    file = importlib.resources.files("secateur.report") / "report.schema.json"
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def validate(published):
+    validator = jsonschema.validators.validator_for(json.loads(published))
+    return validator(json.loads(published)).validate
+
+
+def test_the_published_schema_is_that_of_the_code(published):
+    assert published == json_schema(), "python -m secateur.report.schema writes it anew"
+
+
+def test_it_is_printed_for_whoever_publishes_it(published):
+    command = [sys.executable, "-m", "secateur.report.schema"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == published
+
+
+def test_it_is_a_schema(published):
+    schema = json.loads(published)
+    validator = jsonschema.validators.validator_for(schema, default=None)
+    assert validator is jsonschema.Draft202012Validator
+    validator.check_schema(schema)
+
+
+def test_a_report_has_the_fields_of_the_contract_in_its_order(report):
+    written = json.loads(report.to_json())
+    assert list(written) == [
+        "schema",
+        "parameters",
+        "task",
+        "dense",
+        "pruned",
+        "fine_tuned",
+        "sparsity",
+        "layers",
+        "stages",
+        "notices",
+        "exports",
+    ]
+    assert written["schema"] == 1
+    for subject in ("dense", "pruned", "fine_tuned"):
+        assert list(written[subject]) == COST
+        assert list(written[subject]["bytes"]["keras"]) == ["raw", "gzip"]
+        assert written[subject]["latency_ms"] is None
+    assert list(written["layers"][0]) == ["name", "kind", "parameters", "nonzero", "sparsity"]
+    assert list(written["stages"][0]) == ["name", "subject", "round", "key", "cached", "seconds"]
+
+
+def test_a_report_fits_the_schema_and_comes_back(report, validate):
+    validate(json.loads(report.to_json()))
+    assert Report.model_validate_json(report.to_json()) == report
+
+
+def test_latency_is_null_or_three_numbers_by_runtime(report, validate):
+    latency = {"litert-1": Latency(median=1.0, p10=0.9, p90=1.2)}
+    dense = report.dense.model_copy(update={"latency_ms": latency})
+    written = json.loads(report.model_copy(update={"dense": dense}).to_json())
+    validate(written)
+    assert written["dense"]["latency_ms"] == {"litert-1": {"median": 1.0, "p10": 0.9, "p90": 1.2}}
+    del written["dense"]["latency_ms"]["litert-1"]["p90"]
+    with pytest.raises(jsonschema.ValidationError, match="latency_ms"):
+        validate(written)
+
+
+@pytest.mark.parametrize("subject", ["", "dense", "stages", "layers"])
+@pytest.mark.parametrize("change", ["missing", "unknown"])
+def test_the_schema_refuses_a_missing_field_and_an_unknown_one(subject, change, report, validate):
+    written = json.loads(report.to_json())
+    part = written[subject] if subject else written
+    part = part[0] if isinstance(part, list) else part
+    for name in list(part) if change == "missing" else ["extra"]:
+        before = dict(part)
+        part.pop(name) if change == "missing" else part.update(extra=1)
+        with pytest.raises(jsonschema.ValidationError, match=name):
+            validate(written)
+        part.clear()
+        part.update(before)
+    validate(written)
+
+
+def test_another_version_is_refused(report, validate):
+    written = {**json.loads(report.to_json()), "schema": 2}
+    with pytest.raises(jsonschema.ValidationError):
+        validate(written)
+    with pytest.raises(ValueError, match="schema"):
+        Report.model_validate_json(json.dumps(written))
+
+
+def test_flops_that_were_not_counted_are_null(report, validate):
+    dense = report.dense.model_copy(update={"flops": None})
+    validate(json.loads(report.model_copy(update={"dense": dense}).to_json()))

@@ -1,0 +1,87 @@
+"""What a stage imports as it runs is what its key counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from secateur.importance.names import BUILT_IN
+from secateur.store import source_digest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _run(stage, *calls, **environment):
+    """Runs a stage in a process of its own; checks what it imported; returns its references."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tasks.one_stage"],
+        input=json.dumps({"stage": stage, "calls": calls}),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    closure = source_digest(ROOT / "tasks" / f"{stage}.py", ROOT).files
+    imported = {Path(file).resolve(): name for name, file in answer["files"].items()}
+    assert ROOT / "tasks" / f"{stage}.py" in imported
+    missed = sorted(imported[file] for file in imported.keys() - set(closure))
+    assert missed == [], f"the key of {stage} misses code that it runs"
+    return answer["references"]
+
+
+@pytest.mark.slow
+def test_each_stage_imports_only_what_its_key_counts(tmp_path):
+    """Every built-in criterion and architecture, and each kind of target, go through."""
+    (data,) = _run("load_data", {"dataset": {"name": "mnist_5k"}})
+    epoch = {"epochs": 1, "batch_size": 500}
+    names = [{"name": name} for name in ("simple_net", "lenet_300_100", "lenet_5")]
+    trained = {"data": data, "train": epoch, "seed": 1}
+    dense, _, convolutional = _run("train", *({**trained, "model": name} for name in names))
+    (tmp_path / "factory_of_a_test.py").write_text(
+        "import keras\n"
+        "def build(input_shape, classes):\n"
+        "    layers = [keras.Input(input_shape), keras.layers.Flatten(),\n"
+        "              keras.layers.Dense(classes)]\n"
+        "    return keras.Sequential(layers)\n"
+    )
+    own = [
+        {"path": f"{dense['uri'].removeprefix('file://')}/files/model.keras"},
+        {"factory": "factory_of_a_test:build"},
+    ]
+    _run(
+        "train",
+        *({**trained, "model": model} for model in own),
+        PYTHONPATH=str(tmp_path),
+        SECATEUR_MODEL_MODULES="factory_of_a_test",
+    )
+    scored = {"data": data, "model": convolutional, "seed": 1}
+    criteria = [c.name for c in BUILT_IN.values() if c.kind != "method"]
+    scores = _run(
+        "importance",
+        *({**scored, "importance": {"criterion": c, "examples": 20}} for c in criteria),
+        {**scored, "importance": {"criterion": "magnitude", "pool": "l2"}},
+    )
+    plain, pooled = scores[criteria.index("magnitude")], scores[-1]
+    assert plain["digest"] != pooled["digest"]
+    targets = [
+        {"ratio": 0.9},
+        {"ratio": 0.5, "allocation": "erk"},
+        {"ratio": 0.5, "allocation": "lamp", "exclude": ["logits"]},
+        {"ratio": 0.5, "pattern": "channel"},
+        {"ratio": 0.5, "pattern": "1x4", "allocation": "uniform"},
+        {"pattern": "2:4"},
+        {"threshold": 0.1},
+        {"allocation": {"dense_*": 0.5}},
+    ]
+    chosen = {"model": convolutional, "scores": plain}
+    pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
+    (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
+    _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
