@@ -10,13 +10,19 @@ from secateur.datasets.dataset import Split
 from secateur.evaluation.accuracy import measure_accuracy
 from secateur.evaluation.counts import count_layers
 from secateur.evaluation.flops import total_flops
-from secateur.evaluation.schema import Cost, Evaluation
+from secateur.evaluation.schema import Cost, Evaluation, Score
 from secateur.evaluation.size import file_size
 from secateur.models.files import load_model
 
 
-def evaluate_file(path: Path, test: Split) -> Evaluation:
-    """Evaluates a `.keras` file on a test split."""
+def evaluate_file(path: Path, test: Split, validation: Split) -> Evaluation:
+    """Evaluates a `.keras` file: on the test split for the evidence, on validation for choices.
+
+    Args:
+        path: The file.
+        test: The test split; not empty.
+        validation: The validation split, which can be empty.
+    """
     model = load_model(path)
     loss, metrics = measure_accuracy(model, test)
     layers = count_layers(model)
@@ -31,7 +37,11 @@ def evaluate_file(path: Path, test: Split) -> Evaluation:
         bytes={"keras": file_size(path)},
         latency_ms=None,
     )
-    return Evaluation(cost=cost, layers=layers, notices=notices)
+    held_out = None
+    if len(validation):
+        held_out_loss, held_out_metrics = measure_accuracy(model, validation)
+        held_out = Score(loss=held_out_loss, metrics=held_out_metrics)
+    return Evaluation(cost=cost, validation=held_out, layers=layers, notices=notices)
 
 
 def _flops(model: keras.Model) -> tuple[int | None, list[str]]:

@@ -51,9 +51,19 @@ class Cost(_Part):
     )
 
 
+class Score(_Part):
+    """What a model is worth on one split."""
+
+    loss: float = Field(description="Mean loss of an example.")
+    metrics: dict[str, float] = Field(description="Metrics, as shares.")
+
+
 class Evaluation(_Part):
     """All that the stage `evaluate` finds out about one model."""
 
     cost: Cost
+    validation: Score | None = Field(
+        description="On the validation split, for choices between models; null if it is empty."
+    )
     layers: list[LayerCount] = Field(description="The layers that have prunable weights.")
     notices: list[str] = Field(description="What could not be counted, and why.")

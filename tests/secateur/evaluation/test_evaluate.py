@@ -56,8 +56,14 @@ def test_a_file_is_measured_as_it_is_and_by_gzip(tmp_path):
 
 def test_an_evaluation_holds_all_of_it(model, split, tmp_path):
     save_model(model, tmp_path / "model.keras")
-    found = evaluate_file(tmp_path / "model.keras", split)
+    half = Split(split.x[:1250], split.y[:1250], 1.0)
+    found = evaluate_file(tmp_path / "model.keras", split, half)
+    loss, metrics = measure_accuracy(model, half)
+    assert found.validation is not None
+    assert (found.validation.loss, found.validation.metrics) == (loss, metrics)
     assert (found.cost.prunable, found.cost.nonzero, found.cost.parameters) == (45, 40, 53)
     assert found.cost.loss == measure_accuracy(model, split)[0]
     assert found.notices == []
-    assert found == evaluate_file(tmp_path / "model.keras", split)
+    assert found == evaluate_file(tmp_path / "model.keras", split, half)
+    empty = Split(split.x[:0], split.y[:0], 1.0)
+    assert evaluate_file(tmp_path / "model.keras", split, empty).validation is None
