@@ -56,7 +56,34 @@ def source_digest(
     start, base = Path(os.path.abspath(path)), Path(os.path.abspath(root))
     if not start.is_relative_to(base) or start.suffix != ".py" or not start.is_file():
         raise ValueError(f"{os.fspath(path)!r} is not a Python file below {os.fspath(root)!r}.")
-    return _digest(base, _closure([start], base, frozenset(packages)))
+    names = frozenset(packages)
+    known = _remembered.get((start, base, names))
+    if known is not None and known[0] == _stamps(known[0]):
+        return known[1]
+    found = _digest(base, _closure([start], base, names))
+    # A module that appears changes its folder, so the folders count as well.
+    _remembered[start, base, names] = (
+        _stamps({*found.files, *(file.parent for file in found.files), base}),
+        found,
+    )
+    return found
+
+
+_Stamps = dict[Path, tuple[int, int, int] | None]
+_remembered: dict[tuple[Path, Path, frozenset[str]], tuple[_Stamps, SourceDigest]] = {}
+"""What was found before, with the stamps of all files and folders that it was found in."""
+
+
+def _stamps(paths: Iterable[Path]) -> _Stamps:
+    return {path: _stamp(path) for path in paths}
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def package_digest(module: str) -> str:
