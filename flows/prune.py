@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from prefect import flow, get_client
+from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.parameters import PruneParameters
@@ -21,6 +20,7 @@ from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from tasks.pinned import pinned
 from tasks.report import report
+from tasks.tags import tag_flow_run
 
 
 def _run_name() -> str:
@@ -84,7 +84,7 @@ def prune(
     ).resolved()
     parameters.check()
     check_stages(refresh)
-    _tag_run(parameters)
+    tag_flow_run(parameters.dataset.name, parameters.importance.criterion)
     with pinned():
         outcome = run_stages(parameters, set(refresh))
         return report(
@@ -94,15 +94,6 @@ def prune(
             outcome.final,
             parameters.output,
         )
-
-
-def _tag_run(parameters: PruneParameters) -> None:
-    """Tags the flow run alone: for each tag of a task, Prefect asks for a concurrency limit."""
-    run_id = flow_run.get_id()
-    if run_id:
-        names = [parameters.dataset.name, parameters.importance.criterion]
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(UUID(run_id), tags={*flow_run.get_tags(), *names})
 
 
 if __name__ == "__main__":

@@ -174,13 +174,17 @@ class SweepParameters(BaseModel):
             trial.parameters.check()
         return grid
 
+    def axes(self) -> dict[str, list[Any]]:
+        """The values by dotted parameter, as plain JSON."""
+        return dict(_given(self.sweep))
+
     def grid(self) -> Grid:
         """Every combination of the axes' values, checked, each once.
 
         Raises:
             ValueError: One sentence: no axes, too many trials, or none that is possible.
         """
-        axes = dict(_given(self.sweep))
+        axes = self.axes()
         if not axes:
             raise ValueError(
                 "sweep names no axis; give lists of values, such as sweep.target.ratio 0.5,0.9."

@@ -1,4 +1,4 @@
-"""How far a training is, for whoever watches: the terminal, and the Prefect UI."""
+"""How far a training or a sweep is, for whoever watches: the terminal, and the Prefect UI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ Progress = Callable[[float, dict[str, float]], None]
 
 
 class Display(Protocol):
-    """A place that shows a training as it goes on, such as a terminal."""
+    """A place that shows what goes on, such as a terminal.
+
+    Epochs of a training lie between `begin` and `end`; trials of a sweep, with their trainings,
+    between `begin_count` and `end_count`.
+    """
 
     def begin(self, stage: str, epochs: int) -> None: ...
 
@@ -27,6 +31,12 @@ class Display(Protocol):
     def end(self) -> None: ...
 
     def finished(self, record: StageRecord) -> None: ...
+
+    def begin_count(self, what: str, total: int) -> None: ...
+
+    def count(self, name: str, error: str | None) -> None: ...
+
+    def end_count(self) -> None: ...
 
 
 displays: list[Display] = []
@@ -52,9 +62,32 @@ def epochs_shown(stage: str, epochs: int) -> Iterator[Progress]:
             display.end()
 
 
+@contextlib.contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[str, str | None], None]]:
+    """Gives a function to call with the name of each thing that is done, and its error or None."""
+    for display in displays:
+        display.begin_count(what, total)
+    in_ui = _InUi("sweep", total, what)
+    done = failed = 0
+
+    def count(name: str, error: str | None) -> None:
+        nonlocal done, failed
+        done += 1
+        failed += error is not None
+        for display in displays:
+            display.count(name, error)
+        in_ui.advance(done, {"failed": failed} if failed else {})
+
+    try:
+        yield count
+    finally:
+        for display in displays:
+            display.end_count()
+
+
 class _InUi:
-    """A progress artifact of the task run. The first one comes after some seconds: a training
-    that is over by then needs none, and each update is a request to the server."""
+    """A progress artifact of the run. The first one comes after some seconds: what is over by
+    then needs none, and each update is a request to the server."""
 
     def __init__(self, stage: str, epochs: int):
         self._stage, self._epochs = stage, epochs

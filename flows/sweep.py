@@ -1,0 +1,196 @@
+"""The flow `sweep`: a grid of trials, their means over seeds, and which are worth their cost."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+
+from flows.fan_out import run_as_deployments
+from flows.parameters import PruneParameters
+from flows.pipeline import find, wire_importance, wire_train
+from flows.sweep_parameters import Grid, SweepAxes, SweepParameters, SweepTarget, Trial
+from flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
+from secateur.datasets.config import DatasetConfig
+from secateur.importance.config import ImportanceConfig
+from secateur.models.config import ModelConfig
+from secateur.report.sweep import SweepReport
+from secateur.store import StoreError
+from secateur.training.config import TrainConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.pinned import pinned
+from tasks.progress import counted
+from tasks.sweep_report import TrialOutcome, sweep_report
+from tasks.tags import tag_flow_run
+
+Advance = Callable[[Job, Result], None]
+
+
+def _run_name() -> str:
+    parameters = flow_run.parameters
+    given = {k: v for k, v in parameters.items() if k in SweepParameters.model_fields}
+    return run_name(SweepParameters.model_validate(given))
+
+
+def run_name(p: SweepParameters) -> str:
+    """`sweep-<data>-<model>-<axes>`, such as `sweep-mnist_5k-simple_net-ratio-criterion`."""
+    source = p.model.name or p.model.factory or Path(p.model.path or "").stem
+    axes = [name.rpartition(".")[2] for name in p.axes()]
+    return "-".join(["sweep", p.dataset.name, source, *axes])
+
+
+@flow(name="sweep", flow_run_name=_run_name)
+def sweep(
+    sweep: SweepAxes,  # type: ignore[valid-type]
+    dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
+    model: ModelConfig = ModelConfig(),  # noqa: B008
+    train: TrainConfig = TrainConfig(),  # noqa: B008
+    importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
+    target: SweepTarget = SweepTarget(),  # noqa: B008
+    fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    seed: int = 0,
+    output: Path = Path("out"),
+    workers: int = 1,
+    runner: Literal["process", "dask", "deployment"] = "process",
+    address: str | None = None,
+    deployment: str = "trial/trial",
+    max_trials: int = 1000,
+) -> SweepReport:
+    """Prunes a model in many ways, and shows which of them are worth their cost.
+
+    Args:
+        sweep: The grid: for any parameter a list of values; every combination is a trial.
+        dataset: The data that trains, calibrates and measures.
+        model: The model to prune: built-in, a file, or a factory.
+        train: How the dense model is trained.
+        importance: What a weight is worth.
+        target: How much to remove, and where; the axes say what it leaves open.
+        fine_tune: How the pruned model is trained.
+        seed: One integer for everything.
+        output: The folder of sweep.json, sweep.html and the best models.
+        workers: Processes that run trials on this machine.
+        runner: Where trials run: process, dask or deployment.
+        address: Runner dask: the scheduler, such as tcp://host:8786.
+        deployment: Runner deployment: its name, as flow/deployment.
+        max_trials: Refuse a grid of more trials than this.
+
+    Returns:
+        The report. A trial that failed is in it with its error.
+
+    Raises:
+        ValueError: One sentence about a parameter, before any work.
+        RuntimeError: If every trial failed.
+    """
+    given = {name: value for name, value in locals().items() if name in SweepParameters.model_fields}
+    p = SweepParameters.model_validate(given)
+    grid = p.check()
+    tag_flow_run(p.dataset.name, "sweep")
+    for notice in grid.notices:
+        get_run_logger().warning(notice)
+    with pinned():
+        outcomes = _run_all(p, grid)
+        shared = json.loads(p.model_dump_json(exclude={"sweep"}))
+        return sweep_report(shared, p.axes(), outcomes, grid.notices, p.output.expanduser())
+
+
+def _run_all(p: SweepParameters, grid: Grid) -> list[TrialOutcome]:
+    jobs = [_job(trial) for trial in grid.trials]
+    stored = [find(trial.parameters) is not None for trial in grid.trials]
+    with counted("trials", len(jobs)) as count:
+
+        def advance(job: Job, result: Result) -> None:
+            if job.part == "trial":
+                count(job.name, result.error)
+
+        at_hand = [job for job, there in zip(jobs, stored, strict=True) if there]
+        missing = [trial for trial, there in zip(grid.trials, stored, strict=True) if not there]
+        run_here(at_hand, advance)
+        results = dict(zip((t.name for t in missing), _run_missing(p, missing, advance), strict=True))
+    return [_outcome(trial, results.get(trial.name, Result())) for trial in grid.trials]
+
+
+def _run_missing(p: SweepParameters, trials: Sequence[Trial], advance: Advance) -> list[Result]:
+    jobs = [_job(trial) for trial in trials]
+    if not jobs:
+        return []
+    if p.runner == "deployment":
+        run = functools.partial(run_as_deployments, p.deployment)
+        return _in_order(run, trials, jobs, advance)
+    if p.runner == "dask":
+        with dask_cluster(p.address or "") as cluster:
+            return _in_order(functools.partial(run_on, cluster), trials, jobs, advance)
+    if p.workers == 1:
+        return run_here(jobs, advance)
+    with process_pool(min(p.workers, len(jobs))) as pool:
+        results = _in_order(functools.partial(run_on, pool), trials, jobs, lambda *_: None)
+    for place, (job, result) in enumerate(zip(jobs, results, strict=True)):
+        if result.crashed:  # a lost process takes the whole pool with it: each has one of its own
+            with process_pool(1) as pool:
+                results[place] = run_on(pool, [job], lambda *_: None)[0]
+        advance(job, results[place])
+    return results
+
+
+def _in_order(
+    run: Callable[[Sequence[Job], Advance], list[Result]],
+    trials: Sequence[Trial],
+    jobs: Sequence[Job],
+    advance: Advance,
+) -> list[Result]:
+    """What trials share first, each once; then the trials. One that fails fails its trials again,
+    with the same sentence."""
+    for part, wire in (("train", wire_train), ("importance", wire_importance)):
+        shared = {}
+        for trial in trials:
+            shared.setdefault(_need(trial.parameters, wire), trial.parameters)
+        if len(shared) < len(trials):
+            run([_shared_job(part, parameters) for parameters in shared.values()], advance)
+    return run(jobs, advance)
+
+
+def _need(p: PruneParameters, wire: Callable) -> str:
+    """What the stages up to `wire` depend on."""
+    groups = {"dataset", "model", "train", "seed"}
+    if wire is wire_importance:
+        groups.add("importance")
+    return p.model_dump_json(include=groups)
+
+
+def _shared_job(part: str, p: PruneParameters) -> Job:
+    return Job(f"{part}-{p.model.name or 'model'}-{p.seed}", part, p.model_dump(mode="json"))
+
+
+def _job(trial: Trial) -> Job:
+    return Job(trial.name, "trial", trial.parameters.model_dump(mode="json"))
+
+
+def _outcome(trial: Trial, result: Result) -> TrialOutcome:
+    found, error = None, result.error
+    if error is None:
+        try:
+            found = find(trial.parameters)
+        except StoreError as problem:
+            error = str(problem)
+        if found is None and error is None:
+            error = "Its results are not in the store; run the same command again."
+    return TrialOutcome(
+        name=trial.name,
+        values=trial.values,
+        variant=trial.variant,
+        error=error,
+        final=found.final if found else None,
+        evaluations=found.evaluations if found else {},
+    )
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    sys.exit(main(["sweep", *sys.argv[1:]]))
