@@ -6,7 +6,11 @@ import pytest
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
-from secateur.models.weights import content_digest
+from secateur.models.weights import content_digest, prunable_weights
+from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.hold import hold
+from secateur.sparsity.layout import describe
+from secateur.sparsity.select import select
 from secateur.training.batches import calibration, ordered, shuffled
 from secateur.training.fit import DivergedError, fit
 
@@ -95,6 +99,24 @@ def test_a_resumed_training_ends_at_the_same_bits(killed_after, tmp_path):
     assert content_digest(killed) != content_digest(whole)
     assert resumed_history == history
     assert len(history["val_loss"]) == 5
+
+
+def test_a_resumed_fine_tuning_holds_its_zeros_and_ends_at_the_same_bits(tmp_path):
+    def tuned(epochs, folder=None, progress=None):
+        model = _model()
+        scores = {w.path: np.abs(w.variable.numpy()) for w in prunable_weights(model)}
+        masks = select(scores, TargetConfig(ratio=0.75), layers=describe(model))
+        with hold(model, masks):
+            _fit(model, epochs, folder, progress=progress)
+        for weight in prunable_weights(model):
+            assert not weight.variable.numpy()[~masks[weight.path]].any()
+        return content_digest(model)
+
+    told = []
+    whole, killed = tuned(4), tuned(2, tmp_path)
+    resumed = tuned(4, tmp_path, lambda epoch, _: told.append(epoch))
+    assert 2 < told[0] <= 3
+    assert resumed == whole != killed
 
 
 def test_a_damaged_checkpoint_starts_anew(tmp_path, caplog):
