@@ -10,7 +10,12 @@ import annotated_types
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 
 class Flags:
@@ -28,6 +33,7 @@ class Flags:
             (parameters, BaseSettings),
             {"model_config": _SETTINGS, "__doc__": parameters.__doc__},
         )
+        parser.allow_abbrev = False  # a part of a name is a name that is not known
         self._source = _Source(settings, root_parser=parser)
 
     def read(self, namespace: argparse.Namespace) -> BaseModel:
@@ -36,10 +42,16 @@ class Flags:
         Raises:
             ValueError: One sentence (or a few, one for each wrong parameter).
         """
-        given = self._source(parsed_args=namespace)()
+        try:
+            given = self._source(parsed_args=namespace)()
+        except SettingsError as error:  # lists and mappings are read as JSON
+            raise ValueError(
+                f"The flags cannot be read ({str(error).rstrip('.')}); give a list or a mapping as "
+                'JSON, such as --target.include \'["conv[12]", "dense*"]\'.'
+            ) from error
         from_file = _read_yaml(namespace.config) if namespace.config else {}
         try:
-            return self._parameters.model_validate(_joined(from_file, given))
+            return self._parameters.model_validate(_joined(from_file, given, self._parameters))
         except ValidationError as error:
             raise ValueError(explain(error)) from error
 
@@ -56,23 +68,28 @@ class _Source(CliSettingsSource):
     """Flags whose help also tells the bounds, and whose metavar is short."""
 
     def _help_format(self, field_name: str, field_info: FieldInfo, *args: Any) -> str:
-        text = super()._help_format(field_name, field_info, *args)
-        bounds = _bounds(field_info)
-        return text.replace("(default:", f"({bounds}; default:") if bounds else text
+        text = super()._help_format(field_name, field_info, *args).removesuffix(" (default: None)")
+        facts = [_bounds(field_info)]
+        if not field_info.is_required() and field_info.default is None:
+            facts.append("" if "Default:" in (field_info.description or "") else "default: empty")
+        told = "; ".join(fact for fact in facts if fact)
+        if "(default:" in text:
+            return text.replace("(default:", f"({told}; default:") if told else text
+        return f"{text} ({told})" if told else text
 
 
 def _bounds(field: FieldInfo) -> str:
-    """`0 <= . < 1` of a field that has bounds."""
+    """`at least 0, below 1` of a field that has bounds."""
     low = high = ""
     for rule in _rules(field):
         if isinstance(rule, annotated_types.Ge):
-            low = f"at least {rule.ge:g}"
+            low = f"at least {rule.ge}"
         elif isinstance(rule, annotated_types.Gt):
-            low = f"above {rule.gt:g}"
+            low = f"above {rule.gt}"
         elif isinstance(rule, annotated_types.Le):
-            high = f"at most {rule.le:g}"
+            high = f"at most {rule.le}"
         elif isinstance(rule, annotated_types.Lt):
-            high = f"below {rule.lt:g}"
+            high = f"below {rule.lt}"
     return ", ".join(part for part in (low, high) if part)
 
 
@@ -91,7 +108,7 @@ def _metadata(annotation: Any) -> tuple:
 
 def _read_yaml(path: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(path).expanduser().read_text())
+        content = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(
             f"--config names {path!r}, which cannot be read: {error.strerror}."
@@ -109,13 +126,19 @@ def _read_yaml(path: str) -> dict[str, Any]:
     return content
 
 
-def _joined(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over` in place of its own, group by group."""
+def _joined(base: dict[str, Any], over: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """`base` with the fields of `over` in place of its own, group by group."""
     both = dict(base)
     for name, value in over.items():
+        group = model.model_fields[name].annotation if name in model.model_fields else None
         inner = both.get(name)
-        if isinstance(inner, dict) and isinstance(value, dict):
-            value = _joined(inner, value)
+        if (
+            isinstance(group, type)
+            and issubclass(group, BaseModel)
+            and isinstance(inner, dict)
+            and isinstance(value, dict)
+        ):
+            value = _joined(inner, value, group)
         both[name] = value
     return both
 
@@ -133,12 +156,17 @@ def _sentence(item: Any) -> str:
                 "target is missing: say how much to remove, such as target.ratio 0.9 "
                 "(90 % of the prunable weights)."
             )
+        if isinstance(item["loc"][-1], int):
+            return f"{where.rpartition('.')[0]} has too few values; see --help."
         return f"{where} is missing."
     if item["type"] == "extra_forbidden":
         return f"{where} is no parameter; see --help for those there are."
+    if item["type"] in ("model_type", "model_attributes_type"):
+        return f"{where} is {item['input']!r}: it is a group; give its fields by their names."
     message = item["msg"].removeprefix("Value error, ").rstrip(".")
     if item["type"] == "value_error":
-        return f"{where}: {message}." if where else f"{message}."
+        end = "" if message.endswith("?") else "."
+        return f"{where}: {message}{end}" if where else f"{message}{end}"
     return f"{where} is {item['input']!r}: {message[0].lower()}{message[1:]}."
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.importance.config import ImportanceConfig
+from secateur.importance.names import BUILT_IN
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
@@ -60,6 +61,13 @@ class PruneParameters(BaseModel):
         if self.target.schedule != "one_shot":
             raise ValueError(
                 f"target.schedule is {self.target.schedule!r}; the flow prunes in one_shot."
+            )
+        criterion = BUILT_IN.get(self.importance.criterion)
+        if criterion is not None and criterion.kind == "method":
+            scoring = [name for name, known in BUILT_IN.items() if known.kind != "method"]
+            raise ValueError(
+                f"importance.criterion is {criterion.name!r}, which rewrites the weights and gives "
+                f"no scores to prune by; use one of {', '.join(scoring)}."
             )
         check_dataset(self.dataset)
         check_model(self.model)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -66,9 +67,9 @@ class Terminal:
         console.print(table)
         console.print()
         for notice in report.notices:
-            console.print(f"[yellow]![/yellow] {notice}", highlight=False)
-        console.print(summary(report), highlight=False)
-        console.print(f"Report and model: {output}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(summary(report), highlight=False, markup=False)
+        console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
 
 
 def quiet_logs(console: Console) -> None:

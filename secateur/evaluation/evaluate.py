@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import keras
@@ -22,9 +23,17 @@ def evaluate_file(path: Path, test: Split, validation: Split) -> Evaluation:
         path: The file.
         test: The test split; not empty.
         validation: The validation split, which can be empty.
+
+    Raises:
+        ValueError: The loss is NaN or infinite, which no report can hold.
     """
     model = load_model(path)
     loss, metrics = measure_accuracy(model, test)
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The model's loss on the test split is {loss}; look for values that are not finite in "
+            "its weights or in the data."
+        )
     layers = count_layers(model)
     flops, notices = _flops(model)
     cost = Cost(

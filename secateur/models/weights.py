@@ -55,8 +55,8 @@ def weight_paths(model: keras.Model) -> list[tuple[str, keras.Variable]]:
     The name is made of the names of the layers on the way from the model to the variable, and the
     variable's own: `dense/kernel`, or `encoder/dense/kernel` in a nested model. A shared layer
     counts where it comes first. (Keras's `variable.path` is another after loading wherever a
-    `Sequential` or a wrapper was built in one go.) Where two weights get the same name, the second
-    and later ones get `#2`, `#3` … behind it, so that names are unique.
+    `Sequential` or a wrapper was built in one go.) Of layers, or weights of a layer, that share a
+    name, the second and later ones get `#2`, `#3` … behind it, so that paths are unique.
     """
     return [(path, variable) for path, variable, _ in _named(model)]
 
@@ -64,27 +64,34 @@ def weight_paths(model: keras.Model) -> list[tuple[str, keras.Variable]]:
 def _named(model: keras.Model) -> list[tuple[str, keras.Variable, keras.Layer]]:
     """Unique name, variable and innermost layer of each of `model.weights`."""
     places: dict[int, tuple[str, keras.Layer]] = {}
-    _place(model, "", {id(model)}, places)
-    times: dict[str, int] = {}
+    _place(model, "", {id(model)}, {}, places)
     named = []
     for variable in model.weights:
         path, layer = places[id(variable)]
-        times[path] = times.get(path, 0) + 1
-        unique = path if times[path] == 1 else f"{path}#{times[path]}"
-        named.append((unique, variable, layer))
+        named.append((path, variable, layer))
     return named
 
 
 def _place(
-    layer: keras.Layer, prefix: str, seen: set[int], places: dict[int, tuple[str, keras.Layer]]
+    layer: keras.Layer,
+    prefix: str,
+    seen: set[int],
+    times: dict[str, int],
+    places: dict[int, tuple[str, keras.Layer]],
 ) -> None:
     """Notes where each variable inside `layer` lies: the innermost layer, at its first place."""
     for child in layer._layers:
         if id(child) not in seen:
             seen.add(id(child))
-            _place(child, f"{prefix}{child.name}/", seen, places)
+            _place(child, _unique(prefix + child.name, times) + "/", seen, times, places)
     for variable in layer.weights:
-        places.setdefault(id(variable), (prefix + variable.name, layer))
+        if id(variable) not in places:
+            places[id(variable)] = (_unique(prefix + variable.name, times), layer)
+
+
+def _unique(name: str, times: dict[str, int]) -> str:
+    times[name] = times.get(name, 0) + 1
+    return name if times[name] == 1 else f"{name}#{times[name]}"
 
 
 def prunable_weights(model: keras.Model) -> list[PrunableWeight]:

@@ -47,7 +47,7 @@ class Checkpoint:
         """
         try:
             with np.load(self._path, allow_pickle=False) as saved:
-                about = json.loads(str(saved["about"]))
+                about = json.loads(saved["about"].tobytes())
                 if about["state"] != _layout(model):
                     raise ValueError("it belongs to another model")
                 arrays = [saved[str(i)] for i in range(len(about["state"]))]

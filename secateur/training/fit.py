@@ -109,9 +109,10 @@ class _Watch(keras.callbacks.Callback):
         self._progress(epoch + 1.0, values)
 
     def _refuse_nan(self, logs):
-        loss = float(logs.get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"The loss became {loss} in epoch {self._number + 1}; lower {self._setting}, or "
-                "look for values that are not finite in the data."
-            )
+        for name, shown in (("loss", "loss"), ("val_loss", "validation loss")):
+            loss = float(logs.get(name, 0.0))
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"The {shown} became {loss} in epoch {self._number + 1}; lower "
+                    f"{self._setting}, or look for values that are not finite in the data."
+                )

@@ -67,3 +67,22 @@ def test_an_evaluation_holds_all_of_it(model, split, tmp_path):
     assert found == evaluate_file(tmp_path / "model.keras", split, half)
     empty = Split(split.x[:0], split.y[:0], 1.0)
     assert evaluate_file(tmp_path / "model.keras", split, empty).validation is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_whose_loss_is_not_finite_is_refused(value, model, split, tmp_path):
+    model.layers[1].kernel.assign(np.full((5, 3), value, np.float32))
+    save_model(model, tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"loss on the test split is (nan|inf); look for values"):
+        evaluate_file(tmp_path / "model.keras", split, split)
+
+
+def test_what_flops_cannot_be_counted_is_null_and_noticed(model, split, tmp_path, monkeypatch):
+    def unknown(_):
+        raise ValueError("the layer 'a' is not known.")
+
+    monkeypatch.setattr("secateur.evaluation.evaluate.total_flops", unknown)
+    save_model(model, tmp_path / "model.keras")
+    found = evaluate_file(tmp_path / "model.keras", split, split)
+    assert found.cost.flops is None
+    assert found.notices == ["FLOPs were not counted: the layer 'a' is not known."]

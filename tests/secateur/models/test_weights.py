@@ -75,6 +75,17 @@ def test_the_projections_of_attention_can_be_pruned_and_their_biases_not():
     }
 
 
+def test_weights_of_one_layer_with_one_name_get_numbers():
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.parts = [self.add_weight(shape=(shape[-1], 2), name="part") for _ in "ab"]
+
+        def call(self, x):
+            return x @ self.parts[0] + x @ self.parts[1]
+
+    assert _paths(_sequential(Own(name="own"), inputs=(3,))) == ["own/part", "own/part#2"]
+
+
 def test_a_kernel_of_an_unknown_layer_counts_and_its_bias_does_not():
     class Own(layers.Layer):
         def build(self, shape):
@@ -129,10 +140,10 @@ def test_equal_paths_get_numbers_in_the_models_order():
     assert [path for path, _ in pairs] == [
         "dense/kernel",
         "dense/bias",
-        "dense/kernel#2",
-        "dense/bias#2",
-        "dense/kernel#3",
-        "dense/bias#3",
+        "dense#2/kernel",
+        "dense#2/bias",
+        "dense#3/kernel",
+        "dense#3/bias",
     ]
     assert [v is w for (_, v), w in zip(pairs, model.weights, strict=True)] == [True] * 6
     assert [tuple(w.variable.shape) for w in prunable_weights(model)] == [(4, 2), (4, 3), (4, 5)]

@@ -6,7 +6,11 @@ import pytest
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
-from secateur.models.weights import content_digest
+from secateur.models.weights import content_digest, prunable_weights
+from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.hold import hold
+from secateur.sparsity.layout import describe
+from secateur.sparsity.select import select
 from secateur.training.batches import calibration, ordered, shuffled
 from secateur.training.fit import DivergedError, fit
 
@@ -88,11 +92,31 @@ def test_a_resumed_training_ends_at_the_same_bits(killed_after, tmp_path):
     whole, killed, resumed = _model(), _model(), _model()
     history = _fit(whole, 5)
     _fit(killed, killed_after, tmp_path)
-    resumed_history = _fit(resumed, 5, tmp_path)
+    told = []
+    resumed_history = _fit(resumed, 5, tmp_path, progress=lambda epoch, _: told.append(epoch))
+    assert killed_after < told[0] <= killed_after + 1
     assert content_digest(resumed) == content_digest(whole)
     assert content_digest(killed) != content_digest(whole)
     assert resumed_history == history
     assert len(history["val_loss"]) == 5
+
+
+def test_a_resumed_fine_tuning_holds_its_zeros_and_ends_at_the_same_bits(tmp_path):
+    def tuned(epochs, folder=None, progress=None):
+        model = _model()
+        scores = {w.path: np.abs(w.variable.numpy()) for w in prunable_weights(model)}
+        masks = select(scores, TargetConfig(ratio=0.75), layers=describe(model))
+        with hold(model, masks):
+            _fit(model, epochs, folder, progress=progress)
+        for weight in prunable_weights(model):
+            assert not weight.variable.numpy()[~masks[weight.path]].any()
+        return content_digest(model)
+
+    told = []
+    whole, killed = tuned(4), tuned(2, tmp_path)
+    resumed = tuned(4, tmp_path, lambda epoch, _: told.append(epoch))
+    assert 2 < told[0] <= 3
+    assert resumed == whole != killed
 
 
 def test_a_damaged_checkpoint_starts_anew(tmp_path, caplog):
@@ -137,6 +161,65 @@ def test_a_loss_that_is_not_finite_names_the_epoch_and_the_setting():
     broken = Split(np.full(split.x.shape, np.nan, np.float32), split.y, 1.0)
     with pytest.raises(DivergedError, match=r"nan in epoch 1; lower train\.rate \(0\.01\)"):
         _fit(_model(), 2, train=broken, setting="train.rate")
+
+
+def test_a_loss_that_explodes_later_names_that_epoch_and_keeps_no_checkpoint_of_it(tmp_path):
+    """One step an epoch: the first loss is fine, and the weights are far off after it."""
+    with pytest.raises(
+        DivergedError, match=r"(nan|inf) in epoch 2; lower learning_rate \(1e\+38\)"
+    ):
+        fit(
+            _model(),
+            _split(),
+            _split(0),
+            epochs=5,
+            batch_size=64,
+            learning_rate=1e38,
+            seed=0,
+            checkpoints=tmp_path,
+        )
+    with np.load(tmp_path / "epoch.npz") as saved:
+        assert b'"epochs": 1,' in saved["about"].tobytes()
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_training():
+    with pytest.raises(DivergedError, match=r"validation loss became (nan|inf) in epoch 1; lower"):
+        _fit(_model(), 1, batch_size=64, learning_rate=1e38)
+
+
+def test_progress_is_told_in_epochs_and_never_goes_back():
+    told = []
+    _fit(_model(), 3, progress=lambda epoch, metrics: told.append((epoch, metrics)))
+    epochs = [epoch for epoch, _ in told]
+    assert epochs == sorted(epochs)
+    assert {1.0, 2.0, 3.0} <= set(epochs)
+    assert epochs[-1] == 3.0
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} == set(told[-1][1])
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    first, again = _model(), _model()
+    history = _fit(first, 2, tmp_path)
+    told = []
+    assert _fit(again, 2, tmp_path, progress=lambda *told_of: told.append(told_of)) == history
+    assert content_digest(again) == content_digest(first)
+    assert told == []
+
+
+def test_an_empty_validation_split_is_left_out():
+    history = fit(_model(), _split(), _split(0), epochs=1, batch_size=8, learning_rate=0.01, seed=0)
+    assert set(history) == {"loss", "accuracy"}
+
+
+def test_the_history_is_that_of_each_epoch():
+    """The last validation figures are those of the model that training leaves."""
+    from secateur.evaluation.accuracy import measure_accuracy
+
+    model = _model()
+    history = _fit(model, 3)
+    loss, metrics = measure_accuracy(model, _split(10, 1))
+    assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-5)
+    assert history["val_accuracy"][-1] == pytest.approx(metrics["accuracy"])
 
 
 def test_the_order_is_kept_where_nothing_is_shuffled():
