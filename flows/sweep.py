@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
@@ -86,7 +86,9 @@ def sweep(
         ValueError: One sentence about a parameter, before any work.
         RuntimeError: If every trial failed.
     """
-    given = {name: value for name, value in locals().items() if name in SweepParameters.model_fields}
+    given = {
+        name: value for name, value in locals().items() if name in SweepParameters.model_fields
+    }
     p = SweepParameters.model_validate(given)
     grid = p.check()
     tag_flow_run(p.dataset.name, "sweep")
@@ -110,8 +112,9 @@ def _run_all(p: SweepParameters, grid: Grid) -> list[TrialOutcome]:
         at_hand = [job for job, there in zip(jobs, stored, strict=True) if there]
         missing = [trial for trial, there in zip(grid.trials, stored, strict=True) if not there]
         run_here(at_hand, advance)
-        results = dict(zip((t.name for t in missing), _run_missing(p, missing, advance), strict=True))
-    return [_outcome(trial, results.get(trial.name, Result())) for trial in grid.trials]
+        ran = iter(_run_missing(p, missing, advance))
+    results = [Result() if there else next(ran) for there in stored]
+    return [_outcome(*pair) for pair in zip(grid.trials, results, strict=True)]
 
 
 def _run_missing(p: SweepParameters, trials: Sequence[Trial], advance: Advance) -> list[Result]:

@@ -8,11 +8,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
+from secateur.report.sweep import SweepReport
+from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
 
 
@@ -22,10 +31,61 @@ class Terminal:
     def __init__(self, console: Console):
         self._console = console
         self._progress: Progress | None = None
+        self._counting = False
+        self._epochs = self._total = TaskID(0)
 
     def begin(self, stage: str, epochs: int) -> None:
         if not self._console.is_terminal:
             return
+        if not self._counting:
+            self._progress = self._bars()
+            self._progress.start()
+        if self._progress is not None:
+            self._epochs = self._progress.add_task(stage, total=epochs or 1, metrics="")
+
+    def advance(self, epoch: float, metrics: dict[str, float]) -> None:
+        if self._progress is None:
+            return
+        text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        self._progress.update(self._epochs, completed=epoch, metrics=text)
+
+    def end(self) -> None:
+        if self._progress is None:
+            return
+        self._progress.remove_task(self._epochs)
+        if not self._counting:
+            self._progress.stop()
+            self._progress = None
+
+    def finished(self, record: StageRecord) -> None:
+        if self._counting:
+            return
+        name = f"{record.name} {record.subject}" if record.subject else record.name
+        result = "[dim]cached[/dim]" if record.cached else f"{record.seconds:.1f} s"
+        self._console.print(f"  [green]✓[/green] {name:<22} {result}", highlight=False)
+
+    def begin_count(self, what: str, total: int) -> None:
+        self._counting = True
+        if self._console.is_terminal:
+            self._progress = self._bars()
+            self._total = self._progress.add_task(what, total=total, metrics="")
+            self._progress.start()
+
+    def count(self, name: str, error: str | None) -> None:
+        if error is not None:
+            self._console.print(f"  [red]✗[/red] {escape(name)}: {escape(error)}", highlight=False)
+        else:
+            self._console.print(f"  [green]✓[/green] {escape(name)}", highlight=False)
+        if self._progress is not None:
+            self._progress.update(self._total, advance=1)
+
+    def end_count(self) -> None:
+        self._counting = False
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _bars(self) -> Progress:
         columns = (
             TextColumn("  {task.description:<12}"),
             BarColumn(bar_width=24),
@@ -33,43 +93,43 @@ class Terminal:
             TextColumn("{task.fields[metrics]}", style="dim"),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=self._console, transient=True)
-        self._progress.add_task(stage, total=epochs or 1, metrics="")
-        self._progress.start()
-
-    def advance(self, epoch: float, metrics: dict[str, float]) -> None:
-        if self._progress is None:
-            return
-        text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        task = self._progress.task_ids[0]
-        self._progress.update(task, completed=epoch, metrics=text)
-
-    def end(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-
-    def finished(self, record: StageRecord) -> None:
-        name = f"{record.name} {record.subject}" if record.subject else record.name
-        result = "[dim]cached[/dim]" if record.cached else f"{record.seconds:.1f} s"
-        self._console.print(f"  [green]✓[/green] {name:<22} {result}", highlight=False)
+        return Progress(*columns, console=self._console, transient=True)
 
     def show(self, report: Report, output: Path) -> None:
         """The result, on standard output: the table, one sentence, and where the files are."""
         console = Console()
         header, rows = cost_table(report)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, name in enumerate(header):
-            table.add_column(name, justify="left" if number == 0 else "right")
-        for row in rows:
-            table.add_row(*row)
         console.print()
-        console.print(table)
+        console.print(_table(header, rows))
         console.print()
         for notice in report.notices:
             console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
         console.print(summary(report), highlight=False, markup=False)
         console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
+
+    def show_sweep(self, report: SweepReport, output: Path) -> None:
+        """What is worth its cost, on standard output, and where the files are."""
+        console = Console()
+        header, rows = front_table(report)
+        console.print()
+        console.print(_table(header, rows))
+        console.print()
+        for notice in report.notices:
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(sweep_summary(report), highlight=False)
+        console.print(
+            f"sweep.json, sweep.html and models: {output}", soft_wrap=True, highlight=False
+        )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> Table:
+    """First column text, others numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def quiet_logs(console: Console) -> None:

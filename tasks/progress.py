@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 
 from secateur.report.record import StageRecord
 
@@ -53,7 +53,8 @@ def epochs_shown(stage: str, epochs: int) -> Iterator[Progress]:
     def progress(epoch: float, metrics: dict[str, float]) -> None:
         for display in displays:
             display.advance(epoch, metrics)
-        in_ui.advance(epoch, metrics)
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        in_ui.advance(epoch, f"epoch {epoch:.1f} of {epochs}: {shown}")
 
     try:
         yield progress
@@ -67,7 +68,7 @@ def counted(what: str, total: int) -> Iterator[Callable[[str, str | None], None]
     """Gives a function to call with the name of each thing that is done, and its error or None."""
     for display in displays:
         display.begin_count(what, total)
-    in_ui = _InUi("sweep", total, what)
+    in_ui = _InUi("sweep", total)
     done = failed = 0
 
     def count(name: str, error: str | None) -> None:
@@ -76,7 +77,7 @@ def counted(what: str, total: int) -> Iterator[Callable[[str, str | None], None]
         failed += error is not None
         for display in displays:
             display.count(name, error)
-        in_ui.advance(done, {"failed": failed} if failed else {})
+        in_ui.advance(done, f"{done} of {total} {what}, {failed} failed")
 
     try:
         yield count
@@ -89,25 +90,22 @@ class _InUi:
     """A progress artifact of the run. The first one comes after some seconds: what is over by
     then needs none, and each update is a request to the server."""
 
-    def __init__(self, stage: str, epochs: int):
-        self._stage, self._epochs = stage, epochs
+    def __init__(self, key: str, total: int):
+        self._key, self._total = key.replace("_", "-"), total
         self._artifact: Any = None
         self._last = time.monotonic()
-        self._active = TaskRunContext.get() is not None
+        self._active = TaskRunContext.get() or FlowRunContext.get()
 
-    def advance(self, epoch: float, metrics: dict[str, float]) -> None:
-        done = epoch >= self._epochs
+    def advance(self, done: float, text: str) -> None:
+        over = done >= self._total
         waited = time.monotonic() - self._last
         if not self._active or (
-            waited < _SECONDS_BETWEEN_UPDATES and not (done and self._artifact)
+            waited < _SECONDS_BETWEEN_UPDATES and not (over and self._artifact)
         ):
             return
         self._last = time.monotonic()
-        percent = 100 * epoch / self._epochs
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        text = f"epoch {epoch:.1f} of {self._epochs}: {shown}"
+        percent = 100 * done / self._total
         if self._artifact is None:
-            key = self._stage.replace("_", "-")
-            self._artifact = create_progress_artifact(percent, key=key, description=text)
+            self._artifact = create_progress_artifact(percent, key=self._key, description=text)
         else:
             update_progress_artifact(self._artifact, percent, description=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from secateur.report.markdown import to_markdown
@@ -37,9 +38,6 @@ def check_output(folder: Path) -> None:
 def write_results(folder: Path, report: Report, model: Path) -> None:
     """Writes `report.json`, `report.md` and `model.keras`.
 
-    What an earlier run left stays as it is until all of the new files are written; then each one
-    takes its place in one step, and `report.json` comes last: where it is, the others belong to it.
-
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
         report: The report.
@@ -48,17 +46,40 @@ def write_results(folder: Path, report: Report, model: Path) -> None:
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
     """
-    texts = {"report.md": to_markdown(report), "report.json": report.to_json()}
+
+    def write(partial: Path) -> None:
+        shutil.copyfile(model, partial / "model.keras")
+        (partial / "report.md").write_text(to_markdown(report), encoding="utf-8")
+        (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
+
+    replace_all(folder, write, last="report.json")
+
+
+def replace_all(folder: Path, write: Callable[[Path], None], last: str) -> None:
+    """Writes files (and folders) into a folder, all or none.
+
+    What an earlier run left stays as it is until all of the new ones are written; then each one
+    takes its place in one step, and `last` comes last: where it is, the others belong to it.
+
+    Args:
+        folder: The output folder.
+        write: Writes everything into the folder that it is given.
+        last: The file that vouches for the others.
+
+    Raises:
+        OutputError: The folder cannot be written, or its disk is full.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".results-", dir=folder) as name:
             partial = Path(name)
-            shutil.copyfile(model, partial / "model.keras")
-            for file, text in texts.items():
-                (partial / file).write_text(text, encoding="utf-8")
-            (folder / "report.json").unlink(missing_ok=True)
-            for file in ("model.keras", *texts):
-                (partial / file).replace(folder / file)
+            write(partial)
+            (folder / last).unlink(missing_ok=True)
+            for path in sorted(partial.iterdir(), key=lambda path: path.name == last):
+                target = folder / path.name
+                if target.is_dir():
+                    shutil.rmtree(target)
+                path.replace(target)
     except OSError as error:
         raise OutputError(
             error.errno,

@@ -1,0 +1,65 @@
+"""Running a flow for a command: server, TensorFlow, terminal, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from flows.commands import OK, fail
+
+if TYPE_CHECKING:
+    from flows.terminal import Terminal
+
+
+def run_flow(
+    command: str,
+    console: Console,
+    work: Callable[[Terminal], None],
+    stored: Callable[[], bool],
+    trains_here: bool = True,
+) -> int:
+    """Runs `work`, which calls a flow and shows its result; returns the exit code.
+
+    Args:
+        command: Its name, for messages.
+        console: Where progress and errors go.
+        work: Gets the terminal.
+        stored: Whether every stage's result is in the store, so that no TensorFlow is needed.
+        trains_here: Whether stages run in this process, and not in workers.
+    """
+    from flows.server import prefect_server
+
+    try:
+        with prefect_server() as wait_until_ready:
+            _run(console, work, stored, trains_here, wait_until_ready)
+    except Exception as error:  # whatever a stage raised
+        return fail(console, command, error)
+    return OK
+
+
+def _run(console, work, stored, trains_here: bool, wait_until_ready) -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    import tasks.progress
+    from flows.terminal import Terminal, quiet_logs
+    from tasks.quiet import import_tensorflow
+
+    quiet_logs(console)
+    terminal = Terminal(console)
+    tasks.progress.displays.append(terminal)
+    settings: dict = {}
+    if stored():
+        # It takes a moment, and the end of a heartbeat alone up to a second.
+        settings[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    elif trains_here:
+        with console.status("Starting TensorFlow"):  # and the server, in its own process
+            import_tensorflow()
+    with console.status("Starting Prefect"):
+        wait_until_ready()
+    try:
+        with temporary_settings(settings):
+            work(terminal)
+    finally:
+        tasks.progress.displays.remove(terminal)

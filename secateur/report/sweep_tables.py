@@ -1,0 +1,63 @@
+"""The rows that every face of a sweep shows."""
+
+from __future__ import annotations
+
+from secateur.report.sweep import Spread, SweepReport
+
+LABELS = {
+    "nonzero": "nonzero weights",
+    "parameters": "parameters",
+    "flops": "FLOPs",
+    "bytes": "bytes (.keras)",
+    "bytes_gzip": "bytes (.keras, gzip)",
+}
+"""What people call the costs."""
+
+
+def variant_table(report: SweepReport) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: every variant, in the order of the grid."""
+    return _table(report, list(range(len(report.variants))))
+
+
+def front_table(report: SweepReport) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the variants on a front, by rising number of nonzero weights."""
+    places = sorted(
+        report.on_a_front, key=lambda place: report.variants[place].figures["nonzero"].mean
+    )
+    return _table(report, places)
+
+
+def sweep_summary(report: SweepReport) -> str:
+    """What came out, in one sentence."""
+    finished = sum(trial.status == "done" for trial in report.trials)
+    dense = report.dense.get("test")
+    before = f" (dense: {percent(dense)})" if dense else ""
+    return (
+        f"{finished} of {len(report.trials)} trials have a result; {len(report.on_a_front)} of "
+        f"{len(report.variants)} variants are worth their cost: no other is smaller and better "
+        f"on the validation split{before}."
+    )
+
+
+def percent(figure: Spread) -> str:
+    """A share as a percentage, with its deviation where there are several trials."""
+    if figure.trials == 1:
+        return f"{figure.mean:.2%}"
+    return f"{100 * figure.mean:.2f} ± {100 * figure.std:.2f}%"
+
+
+def _table(report: SweepReport, places: list[int]) -> tuple[list[str], list[list[str]]]:
+    metric = report.metric
+    header = ["variant", f"{metric} (validation)", f"{metric} (test)", "sparsity", *LABELS.values()]
+    return header, [_row(report, place) for place in places]
+
+
+def _row(report: SweepReport, place: int) -> list[str]:
+    variant = report.variants[place]
+    shares = [variant.figures.get(name) for name in ("validation", "test", "sparsity")]
+    costs = [variant.figures.get(name) for name in LABELS]
+    return [
+        variant.name,
+        *("" if figure is None else percent(figure) for figure in shares),
+        *("" if figure is None else f"{figure.mean:,.0f}" for figure in costs),
+    ]
