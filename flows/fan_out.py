@@ -49,7 +49,7 @@ def run_as_deployments(
 
 def _start(deployment: str, job: Job) -> FlowRun:
     try:
-        return run_deployment(
+        run = run_deployment(
             deployment, parameters=job._asdict(), timeout=0, flow_run_name=job.name
         )
     except ObjectNotFound as error:
@@ -57,6 +57,8 @@ def _start(deployment: str, job: Job) -> FlowRun:
             f"deployment is {deployment!r}, which the server does not have; deploy it with "
             "`prefect deploy`, or run `secateur serve`."
         ) from error
+    assert isinstance(run, FlowRun)
+    return run
 
 
 def _ended(runs: list[UUID]) -> list[FlowRun]:

@@ -86,10 +86,8 @@ def sweep(
         ValueError: One sentence about a parameter, before any work.
         RuntimeError: If every trial failed.
     """
-    given = {
-        name: value for name, value in locals().items() if name in SweepParameters.model_fields
-    }
-    p = SweepParameters.model_validate(given)
+    given = dict(locals())
+    p = SweepParameters.model_validate({name: given[name] for name in SweepParameters.model_fields})
     grid = p.check()
     tag_flow_run(p.dataset.name, "sweep")
     for notice in grid.notices:
@@ -126,16 +124,21 @@ def _run_missing(p: SweepParameters, trials: Sequence[Trial], advance: Advance) 
         return _in_order(run, trials, jobs, advance)
     if p.runner == "dask":
         with dask_cluster(p.address or "") as cluster:
-            return _in_order(functools.partial(run_on, cluster), trials, jobs, advance)
+            results = _in_order(functools.partial(run_on, cluster), trials, jobs, advance)
+        for job, result in zip(jobs, results, strict=True):
+            if result.crashed:
+                advance(job, result)
+        return results
     if p.workers == 1:
         return run_here(jobs, advance)
     with process_pool(min(p.workers, len(jobs))) as pool:
-        results = _in_order(functools.partial(run_on, pool), trials, jobs, lambda *_: None)
+        results = _in_order(functools.partial(run_on, pool), trials, jobs, advance)
     for place, (job, result) in enumerate(zip(jobs, results, strict=True)):
         if result.crashed:  # a lost process takes the whole pool with it: each has one of its own
             with process_pool(1) as pool:
-                results[place] = run_on(pool, [job], lambda *_: None)[0]
-        advance(job, results[place])
+                results[place] = run_on(pool, [job], advance)[0]
+            if results[place].crashed:
+                advance(job, results[place])
     return results
 
 
@@ -148,7 +151,7 @@ def _in_order(
     """What trials share first, each once; then the trials. One that fails fails its trials again,
     with the same sentence."""
     for part, wire in (("train", wire_train), ("importance", wire_importance)):
-        shared = {}
+        shared: dict[str, PruneParameters] = {}
         for trial in trials:
             shared.setdefault(_need(trial.parameters, wire), trial.parameters)
         if len(shared) < len(trials):

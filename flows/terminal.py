@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -97,7 +98,7 @@ class Terminal:
 
     def show(self, report: Report, output: Path) -> None:
         """The result, on standard output: the table, one sentence, and where the files are."""
-        console = Console()
+        console = _results()
         header, rows = cost_table(report)
         console.print()
         console.print(_table(header, rows))
@@ -109,7 +110,7 @@ class Terminal:
 
     def show_sweep(self, report: SweepReport, output: Path) -> None:
         """What is worth its cost, on standard output, and where the files are."""
-        console = Console()
+        console = _results()
         header, rows = front_table(report)
         console.print()
         console.print(_table(header, rows))
@@ -122,11 +123,16 @@ class Terminal:
         )
 
 
+def _results() -> Console:
+    """Standard output; a file has no width that a table would have to fit into."""
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
 def _table(header: list[str], rows: list[list[str]]) -> Table:
     """First column text, others numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right")
+        table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table

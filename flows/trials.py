@@ -77,7 +77,10 @@ def run_here(jobs: Sequence[Job], advance: Callable[[Job, Result], None]) -> lis
 def run_on(
     runner: TaskRunner, jobs: Sequence[Job], advance: Callable[[Job, Result], None]
 ) -> list[Result]:
-    """Runs jobs on a task runner that has been entered; results in the order of the jobs."""
+    """Runs jobs on a task runner that has been entered; results in the order of the jobs.
+
+    `advance` does not hear of those that crashed: they may get another try.
+    """
     futures = [runner.submit(trial, job._asdict()) for job in jobs]
     results = []
     for job, future in zip(jobs, futures, strict=True):
@@ -86,7 +89,8 @@ def run_on(
             results.append(_result(future.state))
         except Exception as error:  # the process or the connection is gone
             results.append(Result(_sentence(error), crashed=True))
-        advance(job, results[-1])
+        if not results[-1].crashed:
+            advance(job, results[-1])
     return results
 
 

@@ -109,7 +109,7 @@ def done(
         key=key,
         sparsity=1 - final.cost.nonzero / final.cost.prunable,
         validation=final.validation,
-        **{subject: evaluation.cost for subject, evaluation in evaluations.items()},  # type: ignore[arg-type]
+        **{subject: evaluation.cost for subject, evaluation in evaluations.items()},
     )
 
 

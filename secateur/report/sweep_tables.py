@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secateur.report.sweep import Spread, SweepReport
+from secateur.report.sweep import Spread, SweepReport, Variant
 
 LABELS = {
     "nonzero": "nonzero weights",
@@ -31,7 +31,7 @@ def sweep_summary(report: SweepReport) -> str:
     """What came out, in one sentence."""
     finished = sum(trial.status == "done" for trial in report.trials)
     dense = report.dense.get("test")
-    before = f" (dense: {percent(dense)})" if dense else ""
+    before = f"; the dense model has {percent(dense)} on the test split" if dense else ""
     return (
         f"{finished} of {len(report.trials)} trials have a result; {len(report.on_a_front)} of "
         f"{len(report.variants)} variants are worth their cost: no other is smaller and better "
@@ -47,15 +47,20 @@ def percent(figure: Spread) -> str:
 
 
 def _table(report: SweepReport, places: list[int]) -> tuple[list[str], list[list[str]]]:
-    metric = report.metric
-    header = ["variant", f"{metric} (validation)", f"{metric} (test)", "sparsity", *LABELS.values()]
-    return header, [_row(report, place) for place in places]
+    costs = [cost for cost in LABELS if cost == "nonzero" or _differs(report, cost)]
+    header = ["variant", "validation", "test", "sparsity", *(LABELS[cost] for cost in costs)]
+    return header, [_row(report.variants[place], costs) for place in places]
 
 
-def _row(report: SweepReport, place: int) -> list[str]:
-    variant = report.variants[place]
+def _differs(report: SweepReport, cost: str) -> bool:
+    """Whether variants differ in a cost: one that pruning leaves alone tells nothing."""
+    means = [v.figures[cost].mean for v in report.variants if cost in v.figures]
+    return bool(means) and max(means) > 1.01 * min(means)
+
+
+def _row(variant: Variant, names: list[str]) -> list[str]:
     shares = [variant.figures.get(name) for name in ("validation", "test", "sparsity")]
-    costs = [variant.figures.get(name) for name in LABELS]
+    costs = [variant.figures.get(name) for name in names]
     return [
         variant.name,
         *("" if figure is None else percent(figure) for figure in shares),
