@@ -1,0 +1,180 @@
+"""The flow `sweep`: what runs, what is shared, what a failed trial does, what is written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+
+import pytest
+
+from secateur.report.sweep import SweepReport
+
+GRID = {"target": {"ratio": [0.5, 0.9]}, "fine_tune": {"seed": [0, 1]}}
+
+
+@pytest.fixture
+def swept(tmp_path, prefect_server):
+    """Calls the flow with few epochs."""
+    from flows.sweep import sweep
+
+    def run(grid=GRID, **changes):
+        groups = {
+            "train": {"epochs": 1},
+            "fine_tune": {"epochs": 1},
+            "importance": {"criterion": "magnitude"},
+            "output": tmp_path / "out",
+        }
+        return sweep(sweep=grid, **{**groups, **changes})
+
+    return run
+
+
+def _stages():
+    from secateur.store import open_store
+
+    return sorted(entry.stage for entry in open_store().list())
+
+
+def test_trials_share_what_they_have_in_common(swept, tmp_path):
+    report = swept()
+    stages = _stages()
+    assert {name: stages.count(name) for name in set(stages)} == {
+        "load_data": 1,
+        "train": 1,
+        "importance": 1,
+        "prune": 2,
+        "fine_tune": 4,
+        "evaluate": 1 + 2 + 4,
+    }
+    assert [trial.status for trial in report.trials] == ["done"] * 4
+    assert [round(variant.figures["sparsity"].mean, 3) for variant in report.variants] == [0.5, 0.9]
+    assert all(variant.figures["test"].trials == 2 for variant in report.variants)
+    written = SweepReport.model_validate_json((tmp_path / "out" / "sweep.json").read_text())
+    assert written == report
+
+
+def test_the_models_of_the_front_can_be_taken_away(swept, tmp_path):
+    import keras
+    import numpy as np
+
+    report = swept()
+    assert report.on_a_front
+    for place in report.on_a_front:
+        variant = report.variants[place]
+        model = keras.saving.load_model(tmp_path / "out" / variant.model)
+        kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+        zeros = sum(np.sum(kernel == 0) for kernel in kernels) / sum(k.size for k in kernels)
+        assert zeros == pytest.approx(variant.values["target.ratio"], abs=1e-4)
+
+
+def test_the_page_needs_no_network(swept, tmp_path):
+    swept()
+    page = (tmp_path / "out" / "sweep.html").read_text()
+    assert "<script src=" not in page
+    assert "<link" not in page
+    assert "ratio=0.9" in page
+
+
+def test_a_larger_grid_computes_what_is_missing(swept):
+    swept()
+    before = _stages()
+    swept({**GRID, "target": {"ratio": [0.5, 0.7, 0.9]}})
+    new = _stages()
+    for name in before:
+        new.remove(name)
+    assert sorted(new) == sorted(["prune", "fine_tune", "fine_tune", *["evaluate"] * 3])
+
+
+def test_a_failed_trial_is_told_and_the_others_stay(swept, monkeypatch):
+    room = importlib.import_module("secateur.sparsity.select")
+    select = room.select
+
+    def sometimes(scores, target, **rest):
+        if target.ratio == 0.9:
+            raise ValueError("The scores of this trial are lost.")
+        return select(scores, target, **rest)
+
+    monkeypatch.setattr(room, "select", sometimes)
+    report = swept()
+    assert [trial.status for trial in report.trials] == ["done", "done", "failed", "failed"]
+    assert report.trials[2].error == "The scores of this trial are lost."
+    assert any("ratio=0.9" in notice and "lost" in notice for notice in report.notices)
+    assert report.variants[1].figures == {}
+
+
+def test_a_sweep_of_which_every_trial_fails_fails(swept, tmp_path):
+    with pytest.raises(RuntimeError, match="all 1 trials failed"):
+        swept({"target": {"ratio": [0.5]}}, target={"include": ["nothing_like_it"]})
+    assert not (tmp_path / "out" / "sweep.json").exists()
+
+
+def test_artifacts_of_a_sweep(swept):
+    from prefect import get_client
+
+    swept({"target": {"ratio": [0.5]}})
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_runs(limit=1, sort="START_TIME_DESC")[0]
+        keys = {artifact.key for artifact in client.read_artifacts(limit=50)}
+    assert run.name == "sweep-mnist_5k-simple_net-ratio"
+    assert {"sweep", "mnist_5k"} <= set(run.tags)
+    assert {"pareto", "variants", "sweep"} <= keys
+
+
+@pytest.mark.slow
+def test_two_workers_find_what_one_finds(swept, tmp_path, monkeypatch):
+    alone = swept()
+    monkeypatch.setenv("SECATEUR_STORE", str(tmp_path / "other"))
+    together = swept(workers=2)
+    for one, other in zip(alone.trials, together.trials, strict=True):
+        assert one.fine_tuned.nonzero == other.fine_tuned.nonzero
+        assert one.fine_tuned.metrics["accuracy"] == pytest.approx(
+            other.fine_tuned.metrics["accuracy"], abs=0.02
+        )
+
+
+@pytest.mark.slow
+def test_a_killed_worker_does_not_take_the_others_down(swept, monkeypatch):
+    """The first worker that fine-tunes is killed; its trial and the others still end."""
+    import threading
+    import time
+
+    from secateur.store import open_store
+
+    root = open_store().root
+    killed = []
+
+    def kill():
+        import psutil
+
+        while not list(root.glob("partial/*/epoch.npz")) or not list(
+            root.glob("objects/*/*/files/masks.npz")
+        ):
+            time.sleep(0.01)
+        workers = [
+            child
+            for child in psutil.Process().children(recursive=True)
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+        os.kill(workers[0].pid, signal.SIGKILL)
+        killed.append(workers[0].pid)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    report = swept(workers=2, fine_tune={"epochs": 30})
+    thread.join(timeout=10)
+    assert killed
+    assert [trial.status for trial in report.trials] == ["done"] * 4
+
+
+def test_the_command_prints_the_front(tmp_path, capsys, prefect_server):
+    from flows.cli import main
+
+    arguments = ["--sweep.target.ratio", "0.5,0.9", "--importance.criterion", "magnitude"]
+    arguments += ["--train.epochs", "1", "--fine_tune.epochs", "1"]
+    assert main(["sweep", *arguments, "--output", str(tmp_path / "out")]) == 0
+    out, err = capsys.readouterr()
+    assert "2 of 2 trials have a result" in out
+    assert "ratio=0.9" in err
+    assert json.loads((tmp_path / "out" / "sweep.json").read_text())["schema"] == 1
