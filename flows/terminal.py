@@ -117,9 +117,12 @@ class Terminal:
         console.print()
         for notice in report.notices:
             console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-        console.print(sweep_summary(report), highlight=False)
+        console.print(sweep_summary(report), highlight=False, markup=False)
         console.print(
-            f"sweep.json, sweep.html and models: {output}", soft_wrap=True, highlight=False
+            f"sweep.json, sweep.html and models: {output}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
 

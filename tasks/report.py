@@ -9,6 +9,7 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
 
 from secateur.evaluation.schema import Evaluation
 from secateur.report.files import write_results
@@ -24,6 +25,8 @@ from tasks.stage import StageResult, can_pass, read
     task_run_name="report",
     cache_policy=NO_CACHE,
     retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=1),
+    retry_jitter_factor=0.5,
     retry_condition_fn=can_pass,
 )
 def report(

@@ -84,14 +84,14 @@ def test_a_damaged_model_is_refused_before_training(tmp_path, quick):
 
 
 def test_a_full_disk_fails_the_run_and_leaves_nothing(tmp_path, quick, monkeypatch):
-    import secateur.models.build
+    import secateur.models.files
     from secateur.store import StoreError, open_store
 
     def full(model, path):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(secateur.models.build, "save_model", full)
+    monkeypatch.setattr(secateur.models.files, "save_model", full)
     with pytest.raises(StoreError, match=r"(?i)space|full"):
         quick()
     assert _objects() == ["load_data"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def test_a_terminal_shows_a_bar_that_goes_away():
     assert "25%" in shown
     assert "loss 0.5000  accuracy 0.8750" in shown
     terminal.end()
-    assert console.file.getvalue().rstrip().endswith("\x1b[2K")  # the line is cleared
+    left = console.file.getvalue().rpartition("\x1b[2K")[2]  # what follows the clearing of a line
+    assert re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", left).strip() == ""
     terminal.end()
 
 
@@ -105,11 +107,19 @@ def test_the_result_is_a_table_a_sentence_and_a_place(report, capsys, monkeypatc
 
 
 def test_the_table_fits_a_narrow_terminal(report, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("flows.terminal._results", lambda: Console(width=80))
     Terminal(_console()).show(report, Path("/out"))
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines) <= 80
     assert "…" not in "".join(lines)
+
+
+def test_in_a_file_no_line_is_cut(report, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    Terminal(_console()).show(report, Path("/out"))
+    text = capsys.readouterr().out
+    assert "90.0% of the 1,000 prunable weights are zero; accuracy went from 95.00%" in text
+    assert "…" not in text
 
 
 def test_warnings_of_the_pipeline_are_shown_and_all_else_is_not(monkeypatch):

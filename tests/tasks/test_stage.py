@@ -73,6 +73,8 @@ def test_every_stage_waits_longer_from_try_to_try_with_jitter(stage):
 
 def test_the_report_is_tried_again_too():
     assert (report.retries, report.retry_condition_fn) == (2, can_pass)
+    assert list(report.retry_delay_seconds) == [1, 2]
+    assert report.retry_jitter_factor > 0
 
 
 class Work:

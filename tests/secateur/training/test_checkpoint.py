@@ -38,8 +38,9 @@ def _state(model):
     return [np.asarray(keras.ops.convert_to_numpy(v.value)).tobytes() for v in variables]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize(
+    ("dtype", "optimizer"), [("float32", "adam"), ("float32", "sgd"), ("bfloat16", "adam")]
+)
 def test_weights_optimizer_and_dropouts_seed_come_back(dtype, optimizer, tmp_path):
     trained = _model(dtype, optimizer=optimizer)
     _train(trained, 3)

@@ -1,0 +1,52 @@
+"""What only the data and the model can tell is refused before any training."""
+
+from __future__ import annotations
+
+import pytest
+
+from secateur.models.config import ModelConfig
+from secateur.sparsity.config import TargetConfig
+from tasks.check import check
+
+
+def _check(data, target, **model):
+    return check.fn(data, ModelConfig(**model), TargetConfig(**target))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"ratio": 0.9},
+        {"ratio": 0.9, "include": ["dense_*"], "exclude": ["dense_2"]},
+        {"allocation": {"dense_1": 0.5, "Dense": 0.1}},
+    ],
+)
+def test_what_fits_passes(target, data):
+    _check(data, target)
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ({"ratio": 0.9, "include": ["conv_*"]}, r"conv_\*"),
+        ({"ratio": 0.9, "exclude": ["*"]}, "exclude|nothing"),
+        ({"allocation": {"conv_1": 0.5}}, "conv_1"),
+        # Names are those that the model has after loading too: without that of the model itself.
+        ({"ratio": 0.9, "include": ["simple_net/*"]}, r"simple_net/\*"),
+    ],
+)
+def test_layers_that_are_not_there_are_refused(target, told, data):
+    with pytest.raises(ValueError, match=told) as error:
+        _check(data, target)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused(data):
+    with pytest.raises(ValueError, match="lenet_5 takes images"):
+        _check(data, {"ratio": 0.9}, name="lenet_5")
+
+
+def test_a_damaged_model_file_is_refused(data, tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        _check(data, {"ratio": 0.9}, path=str(tmp_path / "model.keras"))

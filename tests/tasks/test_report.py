@@ -1,0 +1,77 @@
+"""The stage `report`: what the run found, in the output folder and in the UI."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+
+import jsonschema
+import pytest
+from prefect import flow, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+from flows.parameters import PruneParameters
+from secateur.models.config import ModelConfig
+from secateur.models.files import load_model
+from secateur.models.weights import content_digest
+from secateur.report.markdown import to_markdown
+from secateur.report.schema import Report
+from secateur.report.tables import layer_table
+from secateur.training.config import TrainConfig
+from tasks.evaluate import evaluate
+from tasks.report import report
+from tasks.train import train
+
+
+@pytest.fixture
+def ran(data, tmp_path, prefect_server):
+    """A report of real stages on small data: three times the dense model."""
+    dense = train.task.fn(data=data, model=ModelConfig(), train=TrainConfig(epochs=1), seed=1)
+    subjects = ("dense", "pruned", "fine_tuned")
+
+    def evaluated(subject):
+        found = evaluate.task.fn(data=data, model=dense, subject=subject)
+        # Called outside a flow, a result that was in the store comes as a state.
+        return found.data if hasattr(found, "data") else found
+
+    evaluations = {subject: evaluated(subject) for subject in subjects}
+    given = PruneParameters(target={"ratio": 0.5}, output=tmp_path / "out").resolved()
+
+    @flow
+    def reporting():
+        parameters = given.model_dump(mode="json")
+        results = [dense, *evaluations.values()]
+        return report(parameters, results, evaluations, dense, tmp_path / "out")
+
+    return reporting(), dense, tmp_path / "out"
+
+
+def _artifact(key):
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(artifact_filter=wanted)[-1]
+
+
+def test_a_real_report_is_what_is_published_and_shown(ran):
+    written, dense, out = ran
+    text = (out / "report.json").read_text(encoding="utf-8")
+    assert Report.model_validate_json(text) == written
+    schema = (importlib.resources.files("secateur.report") / "report.schema.json").read_text()
+    jsonschema.validate(json.loads(text), json.loads(schema))
+    assert content_digest(load_model(out / "model.keras")) == dense.digest
+    assert [(s.name, s.subject, s.cached) for s in written.stages] == [
+        ("train", None, False),
+        ("evaluate", "dense", False),
+        ("evaluate", "pruned", True),
+        ("evaluate", "fine_tuned", True),
+    ]
+    kernels = 4 * 64 + 64 * 32 + 32 * 3
+    assert (written.dense.prunable, written.dense.nonzero) == (kernels, kernels)
+    assert written.dense.flops >= 2 * kernels
+    assert written.sparsity == 0
+    assert json.loads(text)["parameters"]["target"]["ratio"] == 0.5
+    assert _artifact("report").data == to_markdown(written)
+    header, rows = layer_table(written)
+    assert json.loads(_artifact("layers").data) == [
+        dict(zip(header, row, strict=True)) for row in rows
+    ]
