@@ -15,7 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 from secateur.evaluation.flop_rules import call_flops
 from secateur.evaluation.flops import UnknownFlops, graph_of
-from secateur.structure.trace import Axes, Block, Labels, Trace
+from secateur.structure.labels import Axes, Block, Labels
+from secateur.structure.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.labels import Axes, Labels
+from secateur.structure.site import Site
 
 Rule = Callable[[Site], Iterable[Axes]]
 

@@ -13,8 +13,9 @@ from keras.src.ops import nn as nn_ops
 from keras.src.ops import numpy as numpy_ops
 
 from secateur.evaluation.flops import Shape
+from secateur.structure.labels import Axes
 from secateur.structure.rules import activation, rule
-from secateur.structure.trace import Axes, Site
+from secateur.structure.site import Site
 
 
 @rule(

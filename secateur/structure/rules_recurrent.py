@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from secateur.structure.labels import Axes, Labels
 from secateur.structure.rules import activation, rule
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.site import Site
 
 _GATES: dict[type, int] = {
     layers.SimpleRNNCell: 1,

@@ -11,9 +11,10 @@ from keras.src.ops import math as math_ops
 from keras.src.ops import numpy as numpy_ops
 
 from secateur.evaluation.flops import Shape
+from secateur.structure.labels import Axes, Labels
 from secateur.structure.rules import rule
 from secateur.structure.rules_elementwise import _ops
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.site import Site
 
 _OPEN = 1_000_003  # stands for an open size: a prime that no real size contains
 

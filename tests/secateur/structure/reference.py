@@ -10,7 +10,7 @@ import numpy as np
 from secateur import structure
 from secateur.evaluation.flops import total_flops
 from secateur.models.weights import weight_paths
-from secateur.structure.trace import MAKES, READS
+from secateur.structure.labels import MAKES, READS
 
 
 def randomize(model: Any, seed: int = 0) -> Any:
