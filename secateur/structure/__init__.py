@@ -23,6 +23,7 @@ _WHERE = {
     "groups": "grouping",
     "remove": "cutting",
     "rule": "rules",
+    "shrink": "shrinking",
 }
 
 __all__ = sorted(_WHERE)

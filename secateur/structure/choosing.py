@@ -14,6 +14,7 @@ from secateur.structure.dependency import Graph, Group
 from secateur.structure.pooling import pooled
 
 Latency = Callable[[keras.Model], float]
+_SUFFIX = {"channel": "", "head": " (heads)", "width": " (head width)"}
 MEASURES = ("channels", "parameters", "flops", "latency")
 
 
@@ -25,11 +26,13 @@ class Removal:
         graph: The graph they were chosen on.
         removed: For each unit of the graph whether it goes.
         notices: What was floored, left out or not reached, and why.
+        additions: id of a weight of the original -> what is added to it before it is cut.
     """
 
     graph: Graph
     removed: np.ndarray
     notices: list[str] = field(default_factory=list)
+    additions: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def widths(self) -> dict[str, tuple[int, int]]:
@@ -39,6 +42,21 @@ class Removal:
             gone = int(self.removed[group.units].sum())
             before, after = widths.get(group.name, (0, 0))
             widths[group.name] = (before + group.channels, after + group.channels - gone)
+        return widths
+
+    @property
+    def layer_widths(self) -> dict[str, tuple[int, int]]:
+        """For each layer that makes channels their number before and after.
+
+        The heads of attention are `layer (heads)`, the widths inside them `layer (head width)`.
+        """
+        keep = self.graph.keeping(self.removed)
+        widths: dict[str, tuple[int, int]] = {}
+        for block in self.graph.trace.blocks:
+            if block.kind not in ("", "fixed"):
+                name = block.layer + _SUFFIX[block.kind]
+                left = int(np.count_nonzero(keep[block.start : block.stop]))
+                widths.setdefault(name, (block.stop - block.start, left))
         return widths
 
     @property

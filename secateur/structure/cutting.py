@@ -42,15 +42,18 @@ def remove(model: keras.Model, removal: Removal) -> keras.Model:
             f"The removal was chosen for another model than '{model.name}': call "
             "structure.analyse and structure.choose on this one."
         )
-    return cut(removal.graph, removal.removed)
+    return cut(removal.graph, removal.removed, removal.additions)
 
 
-def cut(graph: Graph, removed: np.ndarray) -> keras.Model:
+def cut(
+    graph: Graph, removed: np.ndarray, additions: Mapping[int, np.ndarray] | None = None
+) -> keras.Model:
     """The model of a graph without the removed units.
 
     Args:
         graph: What `analyse` found.
         removed: For each unit whether it goes.
+        additions: id of a weight -> what is added to it before it is cut.
 
     Returns:
         A new model; the old one is untouched. Layers keep their names, and the compile settings
@@ -71,7 +74,10 @@ def cut(graph: Graph, removed: np.ndarray) -> keras.Model:
     slices: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
     for old, new in zip(graph.model.weights, model.weights, strict=True):
         slices[id(old)] = slicer(graph, old, keep)
-        value = slices[id(old)](keras.ops.convert_to_numpy(old.value))
+        value = keras.ops.convert_to_numpy(old.value)
+        if additions and id(old) in additions:
+            value = (value + additions[id(old)]).astype(value.dtype)
+        value = slices[id(old)](value)
         if id(old) in graph.trace.factors:
             value = value * np.asarray(graph.trace.factors[id(old)](count), value.dtype)
         if tuple(value.shape) != tuple(new.shape):

@@ -58,10 +58,8 @@ class Record:
 
 @dataclass
 class Reading:
-    """A weight's axis that reads a tensor of the graph: where constants can be folded."""
+    """A tensor of the graph that a weight's axis reads; None where it is not known which."""
 
-    operation: Any
     tensor: Any
     axis: int
-    graph: Any
     bound: Bound

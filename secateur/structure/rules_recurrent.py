@@ -53,6 +53,7 @@ def _gated(site: Site, cell: Any, x: Any, gates: int, axis: int, size: int) -> L
     if id(cell) not in site.trace.cells:
         site.trace.cells[id(cell)] = site.trace.new(size, "channel", site.path)
     units = site.trace.cells[id(cell)]
+    site.varies(units)  # from step to step
     tiled = np.tile(units, gates)
     site.reads(cell.kernel, axis, x)
     site.made_by(cell.kernel, axis + 1, tiled)

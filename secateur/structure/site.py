@@ -179,15 +179,15 @@ class Site:
             self._note_reading(labels, self.trace.bound[key])
 
     def _note_reading(self, labels: Labels, bound: Bound) -> None:
-        tensor, where = None, -1
+        """Which tensor is read; not said where two of them carry these labels."""
+        found: dict[int, tuple[Any, int]] = {}
         if self.node is not None:
             for x, axes in zip(self.node.input_tensors, self.inputs, strict=True):
                 for axis, mine in enumerate(axes):
                     if mine is labels:
-                        tensor, where = x, axis
-        self.trace.readings.append(
-            Reading(self.op, tensor, where, self.trace.graph if tensor is not None else None, bound)
-        )
+                        found[id(x)] = (x, axis)
+        tensor, where = found.popitem()[1] if len(found) == 1 else (None, -1)
+        self.trace.readings.append(Reading(tensor, where, bound))
 
     def _set(self, table: dict, key: Any, value: Any, labels: tuple) -> None:
         if key in table:

@@ -43,7 +43,6 @@ class Trace:
     notices: list[str] = field(default_factory=list)
     repeat: int = 1
     uncounted: str | None = None
-    graph: Any = None
 
     def new(self, size: int, kind: str, layer: str) -> Labels:
         """New labels, a block of their own."""
@@ -54,14 +53,12 @@ class Trace:
 
     def walk(self, graph: Any, inputs: list[Axes], shapes: list[Shape], prefix: str) -> list[Axes]:
         """Follows a Functional graph from these inputs; returns the axes of its outputs."""
-        outer, self.graph = self.graph, graph
         tensors = {id(x): axes for x, axes in zip(graph.inputs, inputs, strict=True)}
         for call in graph_calls(graph, shapes):
             seen = [tensors[id(x)] for x in call.tensors[0]]
             made = self.operation(call.operation, prefix + call.operation.name, seen, call)
             for x, axes in zip(call.tensors[1], made, strict=True):
                 tensors[id(x)] = axes
-        self.graph = outer
         return [tensors[id(x)] for x in graph.outputs]
 
     def operation(
