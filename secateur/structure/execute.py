@@ -52,7 +52,9 @@ class Execution:
             self._note(t, values[id(t)])
         for node in nodes_in_order(graph):
             if id(node) in self.bypass:
-                values[id(node.outputs[0])] = values[id(node.input_tensors[self.bypass[id(node)]])]
+                passed = values[id(node.input_tensors[self.bypass[id(node)]])]
+                values[id(node.outputs[0])] = passed
+                self._note(node.outputs[0], passed)
                 continue
             if all(id(y) in values for y in node.outputs):
                 continue

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from secateur import structure
-from secateur.evaluation.flops import total_flops
+from secateur.evaluation.flops import graph_of, total_flops
 from secateur.models.weights import weight_paths
 from secateur.structure.labels import MAKES, READS
 
@@ -24,12 +24,15 @@ def randomize(model: Any, seed: int = 0) -> Any:
         if "float" not in keras.backend.standardize_dtype(variable.dtype):
             continue
         value = keras.ops.convert_to_numpy(variable.value)
-        if variable.name in ("gamma", "scale"):
+        if variable.name in ("gamma", "scale") or variable.name == "variance":
             variable.assign(rng.uniform(0.7, 1.5, variable.shape))
         elif np.ptp(value) == 0:
             variable.assign(rng.normal(0, 0.2, variable.shape))
         elif value.ndim > 1:
             variable.assign(value * 1.4)  # what ReLU takes away
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
     norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
@@ -55,7 +58,7 @@ def batch(model: Any, size: int = 3, seed: int = 1) -> Any:
             return rng.integers(0, 7, (size, *shape)).astype(x.dtype)
         return rng.normal(size=(size, *shape)).astype(x.dtype)
 
-    return keras.tree.map_structure(one, model.input)
+    return keras.tree.map_structure(one, graph_of(model)._inputs_struct)
 
 
 def outputs(model: Any, x: Any) -> list[np.ndarray]:
