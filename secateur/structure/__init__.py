@@ -5,6 +5,9 @@ graph = structure.analyse(model)                              # what depends on 
 print(structure.describe(graph))
 removal = structure.choose(graph, scores, ratio=0.5, measure="flops")
 small = structure.remove(model, removal)                      # an ordinary Keras model
+
+removal = structure.choose_layers(model, data=(x, y), ratio=0.3)   # whole blocks and layers
+small = structure.shrink(model, masks)                        # what masks leave nothing of
 ```
 """
 
@@ -18,13 +21,17 @@ _WHERE = {
     "Group": "dependency",
     "LayerRemoval": "layers",
     "Part": "blocks",
-    "Removal": "choosing",
+    "Pruned": "shrinking",
+    "Removal": "removal",
+    "StructureTarget": "pruning",
     "analyse": "dependency",
     "choose": "choosing",
     "choose_layers": "layers",
     "describe": "grouping",
     "groups": "grouping",
     "parts": "blocks",
+    "prune": "pruning",
+    "recalibrate": "recalibration",
     "remove": "cutting",
     "rule": "rules",
     "shrink": "shrinking",

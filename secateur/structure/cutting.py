@@ -11,9 +11,9 @@ import numpy as np
 
 from secateur.evaluation.flops import graph_of, nodes_in_order
 from secateur.models.weights import flat_layers
-from secateur.structure.choosing import Removal
 from secateur.structure.dependency import Graph
 from secateur.structure.optimizer import copy_compilation
+from secateur.structure.removal import Removal
 
 if TYPE_CHECKING:
     from secateur.structure.layers import LayerRemoval

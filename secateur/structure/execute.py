@@ -19,7 +19,8 @@ class Execution:
         model: A Functional or Sequential model.
         bypass: id of a node -> index of the input that stands for its output: it does not run.
             Nodes of nested models can be among them.
-        watch: ids of symbolic tensors inside nested models whose values are kept as well.
+        watch: ids of symbolic tensors whose values are kept in `seen`, one for each call.
+        training: Types of layers that run in training mode.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Execution:
         model: keras.Model,
         bypass: Mapping[int, int] | None = None,
         watch: frozenset[int] = frozenset(),
+        training: tuple[type, ...] = (),
     ):
         self.model, self.bypass, self.watch = model, bypass or {}, watch
+        self.training = training
         self.seen: dict[int, list[Any]] = {}
 
     def __call__(self, x: Any) -> Any:
@@ -69,7 +72,9 @@ class Execution:
 
     def _call(self, op: Any, args: Any, kwargs: Any) -> Any:
         graph: Any = graph_of(op) if isinstance(op, keras.Model) else None
-        if graph is None or not (self.bypass or self.watch):
+        if isinstance(op, self.training):
+            kwargs = {**kwargs, "training": True}
+        if graph is None or not (self.bypass or self.watch or self.training):
             return op(*args, **kwargs)
         values = self.run(graph, args[0] if args else kwargs["inputs"])
         return keras.tree.map_structure(lambda y: values[id(y)], graph._outputs_struct)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from secateur.structure.blocks import Part, parts
 from secateur.structure.cutting import Builder, finalize
 from secateur.structure.optimizer import copy_compilation
 from secateur.structure.ranking import Ranking, part_scores, ranking
+from secateur.structure.removal import selected
 from secateur.structure.wiring import graphs, inner_graph, living
 
 MEASURES = ("layers", "parameters", "flops", "latency")
@@ -82,7 +82,7 @@ def choose_layers(
     examples: int | None = 256,
     batch_size: int = 64,
     seed: int = 0,
-    include: tuple[str, ...] = ("*",),
+    include: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
     latency: Callable[[keras.Model], float] | None = None,
 ) -> LayerRemoval:
@@ -104,8 +104,9 @@ def choose_layers(
         examples: How many examples to look at, at most; None for all.
         batch_size: Examples that go through the model at a time.
         seed: Seed of the draw of the examples.
-        include: Globs of layer names: parts with one of these layers can go.
-        exclude: Globs of layer names: parts with one of these layers stay.
+        include: Globs on paths, names or types of layers: parts with one of these layers can go.
+            None: all parts.
+        exclude: Globs of the same kind: parts with one of these layers stay.
         latency: Model -> time, for `measure="latency"`.
 
     Returns:
@@ -115,7 +116,7 @@ def choose_layers(
         ValueError: If an argument is not one of those above, or nothing can go.
     """
     _check(ratio, measure, latency)
-    free = [part for part in parts(model) if _matches(part, include, exclude)]
+    free = [p for p in parts(model) if selected(_names(model, p), include, exclude)]
     if not free:
         raise ValueError(
             f"No layer of '{model.name}' can be removed: no residual block, and no layer with one "
@@ -279,11 +280,14 @@ def _widths(model: keras.Model) -> dict[str, tuple[int, set[int]]]:
     return found
 
 
-def _matches(part: Part, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
-    def any_of(patterns: tuple[str, ...]) -> bool:
-        return any(fnmatch.fnmatchcase(x, p) for x in (part.name, *part.layers) for p in patterns)
-
-    return any_of(include) and not any_of(exclude)
+def _names(model: keras.Model, part: Part) -> set[str]:
+    """What globs can call a part: its name, and the paths, names and types of its layers."""
+    names = {part.name, *part.layers, *(x.rpartition("/")[2] for x in part.layers)}
+    for graph, prefix in graphs(model):
+        for node in nodes_in_order(graph):
+            if prefix + node.operation.name in part.layers:
+                names.add(type(node.operation).__name__)
+    return names
 
 
 def _check(ratio: float, measure: str, latency: Any) -> None:

@@ -25,6 +25,7 @@ class Trace:
 
     through_normalization: bool = False
     size: int = 0
+    kinds: dict[str, str] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     ties: list[tuple[Labels, Labels]] = field(default_factory=list)
     pins: list[tuple[Labels, str]] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Trace:
         """Runs the rule of one call; what is unknown pins what it touches."""
         from secateur.structure.rules import rule_for
 
+        self.kinds[path] = type(op).__name__
         site = Site(self, op, path, inputs, call.inputs, call.outputs, call.node, call)
         if isinstance(op, keras.Model) and graph_of(op) is not None:
             return self._nested(site)

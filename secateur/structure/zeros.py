@@ -15,11 +15,11 @@ import keras
 import numpy as np
 
 from secateur.models.weights import flat_layers, prunable_weights
-from secateur.structure.choosing import Removal
 from secateur.structure.constants import along, constant_labels, constant_values
 from secateur.structure.dependency import Graph
 from secateur.structure.folding import Fold, fold
 from secateur.structure.labels import MAKES, READS, Bound
+from secateur.structure.removal import Removal
 
 
 def dead(graph: Graph, masks: Mapping[str, np.ndarray] | None = None) -> Removal:
