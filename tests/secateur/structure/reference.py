@@ -24,7 +24,7 @@ def randomize(model: Any, seed: int = 0) -> Any:
         if "float" not in keras.backend.standardize_dtype(variable.dtype):
             continue
         value = keras.ops.convert_to_numpy(variable.value)
-        if variable.name in ("gamma", "scale") or variable.name == "variance":
+        if variable.name in ("gamma", "scale") or variable.name in ("variance", "moving_variance"):
             variable.assign(rng.uniform(0.7, 1.5, variable.shape))
         elif np.ptp(value) == 0:
             variable.assign(rng.normal(0, 0.2, variable.shape))
