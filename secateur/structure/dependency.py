@@ -231,8 +231,8 @@ def _traced(model: Any, graph: Any, through: bool, last_splits: frozenset[str]) 
     ]
     inputs: list[Axes] = [(None,) * len(shape) for shape in shapes]
     outputs = trace.walk(graph, inputs, shapes, "")
-    for x, axes in zip(graph.outputs, outputs, strict=True):
+    for axes in outputs:
         for labels in axes:
             if labels is not None:
-                trace.pins.append((labels, f"is the output '{x.name}' of the model"))
+                trace.pins.append((labels, "is an output of the model"))
     return Graph(model, trace)
