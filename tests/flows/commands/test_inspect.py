@@ -25,7 +25,7 @@ def test_it_prints_layers_groups_and_parts(saved, capsys):
     text = capsys.readouterr().out
     layers, groups, rest = text.split("\n\n", 2)
     assert ["block", "Functional", "8", "110", "192"] in [x.split() for x in layers.splitlines()]
-    assert groups.splitlines()[1].split() == ["1", "block/inside", "channel", "6", "110", "192"]
+    assert groups.splitlines()[1].split() == ["1", "block/inside", "channel", "6", "102", "192"]
     assert "stem: 'norm' normalises over these channels" in rest
     assert "block/add" in rest.splitlines()[-1]
     assert "inside/kernel[1]" not in text
