@@ -42,8 +42,7 @@ class Runner:
 
     def __init__(self, content: bytes, threads: int = 1):
         with warnings.catch_warnings():
-            # TensorFlow recommends the package ai-edge-litert; its version 2.3.0, imported beside
-            # TensorFlow 2.21, makes training crash.
+            # TensorFlow will leave its interpreter to the package ai-edge-litert one day.
             warnings.simplefilter("ignore", UserWarning)
             self.interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
         self.interpreter.allocate_tensors()
