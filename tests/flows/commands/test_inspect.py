@@ -11,7 +11,8 @@ L = keras.layers
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     inner_in = keras.Input((8,))
-    x = L.Dense(8, name="back")(L.Dense(6, name="inside")(inner_in)) + inner_in
+    x = L.Dense(8, name="back")(L.Dense(6, name="inside")(inner_in))
+    x = L.Add(name="add")([x, inner_in])
     inner = keras.Model(inner_in, x, name="block")
     inputs = keras.Input((4,))
     x = L.LayerNormalization(name="norm")(inner(L.Dense(8, name="stem")(inputs)))
