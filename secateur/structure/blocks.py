@@ -66,11 +66,11 @@ _FOLLOWING = (
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A residual block, or a layer with the normalisation and activation that follow it.
+    """A residual block, a nested model, or a layer with the norm and activation that follow it.
 
     Attributes:
         name: Path of the addition that ends the block, or of the layer.
-        kind: "block" or "layer".
+        kind: "block", "layer", or "nested" for a nested model.
         layers: Paths of the layers with weights that go with it.
         bypass: id of a node -> index of the input that stands for its output.
         source: The symbolic tensor that comes in.
@@ -93,9 +93,9 @@ def parts(model: keras.Model) -> list[Part]:
     """The parts of a model that can be removed, in its order.
 
     A block is an addition of a tensor and something computed from it: removed, the tensor passes by
-    itself. A layer counts by itself only outside of such blocks, and if it is called once; the
-    normalisation and activation that directly follow it go with it. Blocks whose shortcut changes
-    the shape stay.
+    itself. A layer or a nested model counts by itself only outside of such blocks, and if it is
+    called once; the normalisation and activation that directly follow it go with it. Blocks whose
+    shortcut changes the shape stay.
 
     Args:
         model: A built Functional or Sequential model.
@@ -116,9 +116,9 @@ def parts(model: keras.Model) -> list[Part]:
         wiring = Wiring(own)
         inside: set[int] = set()
         candidates = [(x, "block") for x in _blocks(wiring)]
-        candidates += [(x, "layer") for x in _layers(wiring, calls)]
+        candidates += _layers(wiring, calls)
         for (name, bypass, source, result), kind in candidates:
-            if kind == "layer" and inside & bypass.keys():
+            if kind != "block" and inside & bypass.keys():
                 continue
             gone = wiring.without(bypass)
             went = _layers_in(gone or [], prefix, calls)
@@ -149,7 +149,7 @@ def _blocks(wiring: Wiring) -> Iterator[Candidate]:
                 break
 
 
-def _layers(wiring: Wiring, calls: Mapping[int, int]) -> Iterator[Candidate]:
+def _layers(wiring: Wiring, calls: Mapping[int, int]) -> Iterator[tuple[Candidate, str]]:
     for node in wiring.nodes:
         source = _through(node)
         if source is None or not isinstance(node.operation, _COMPUTING):
@@ -163,7 +163,8 @@ def _layers(wiring: Wiring, calls: Mapping[int, int]) -> Iterator[Candidate]:
             if not follows or calls[id(reader.operation)] > 1:
                 break
             bypass[id(reader)], result = 0, reader.outputs[0]
-        yield node.operation.name, bypass, source, result
+        kind = "layer" if inner_graph(node.operation) is None else "nested"
+        yield (node.operation.name, bypass, source, result), kind
 
 
 def _through(node: Any) -> Any:

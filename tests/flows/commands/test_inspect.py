@@ -28,7 +28,8 @@ def test_it_prints_layers_groups_and_parts(saved, capsys):
     assert ["block", "Functional", "8", "110", "192"] in [x.split() for x in layers.splitlines()]
     assert groups.splitlines()[1].split() == ["1", "block/inside", "channel", "6", "102", "192"]
     assert "stem: 'norm' normalises over these channels" in rest
-    assert "block/add" in rest.splitlines()[-1]
+    parts = {line.split()[0]: line.split()[1] for line in rest.split("\n\n")[-1].splitlines()[1:]}
+    assert parts == {"block/add": "block", "block": "nested"}
     assert "inside/kernel[1]" not in text
 
 
