@@ -46,7 +46,8 @@ def test_groups_with_what_they_cost(graph):
 def test_axes_of_each_group_stand_below_it(graph):
     lines = structure.describe(graph, axes=True).splitlines()
     (at,) = [i for i, line in enumerate(lines) if line.strip().startswith("2  inner/inner_up")]
-    assert lines[at + 1].split() == ["inner_up/kernel[1]", "inner_up/bias[0]", "twice/kernel[0]"]
+    axes = ["inner/inner_up/kernel[1]", "inner/inner_up/bias[0]", "inner/twice/kernel[0]"]
+    assert lines[at + 1].split() == axes
 
 
 def test_layers_of_nested_models_are_indented(model):

@@ -138,3 +138,21 @@ def test_several_batches_count_the_same():
     norm = inner.get_layer("norm")
     np.testing.assert_allclose(norm.moving_mean, data.mean(0), rtol=1e-4)
     assert structure.recalibrate(keras.Model(inputs, L.Dense(2)(inputs)), (data, None)) == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model: structure.prune(model, {}, StructureTarget()),
+        lambda model: structure.prune(model, {}, StructureTarget("layer", measure="layers")),
+        lambda model: structure.shrink(model, {}),
+        lambda model: structure.recalibrate(model, (np.ones((2, 4)), None)),
+    ],
+)
+def test_subclassed_models_are_refused_with_what_works_instead(call):
+    class Mine(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(ValueError, match=r"not a Functional or Sequential model"):
+        call(Mine())
