@@ -232,7 +232,7 @@ class Builder:
 
     def _part(self, part: Any) -> Any:
         if isinstance(part, keras.Model) and graph_of(part) is not None:
-            return self.model(part)
+            return Builder(self.changes, self.arguments, self.inputs).model(part)
         return self._new(part)
 
 

@@ -206,7 +206,17 @@ def chain(*stack, shape=(8, 8, 4)):
     return keras.Model(inputs, x)
 
 
+def wrapped():
+    """A model inside a wrapper, that is no graph of its own here, between layers that can go."""
+    inner = keras.Sequential([keras.Input((6,)), L.Dense(5), L.BatchNormalization(), L.Dense(6)])
+    inputs = keras.Input((3, 6))
+    x = L.TimeDistributed(inner)(L.Dense(6, name="before")(inputs))
+    x = L.Bidirectional(L.GRU(3, return_sequences=True), name="both")(x)
+    return keras.Model(inputs, L.Dense(2)(x))
+
+
 MODELS = {
+    "wrapped": wrapped,
     "resnet_20": lambda: resnet_20((16, 16, 3), 10),
     "nested": nested,
     "decoder": decoder,
