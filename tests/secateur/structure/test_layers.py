@@ -208,7 +208,8 @@ def chain(*stack, shape=(8, 8, 4)):
 
 def wrapped():
     """A model inside a wrapper, that is no graph of its own here, between layers that can go."""
-    inner = keras.Sequential([keras.Input((6,)), L.Dense(5), L.BatchNormalization(), L.Dense(6)])
+    step = keras.Input((6,))
+    inner = keras.Model(step, L.Dense(6)(L.BatchNormalization()(L.Dense(5)(step))))
     inputs = keras.Input((3, 6))
     x = L.TimeDistributed(inner)(L.Dense(6, name="before")(inputs))
     x = L.Bidirectional(L.GRU(3, return_sequences=True), name="both")(x)
