@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from flows.commands import INTERRUPTED, cache, prune, sweep
+from flows.commands import INTERRUPTED, cache, inspect, prune, sweep
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prune.add(commands)
     sweep.add(commands)
+    inspect.add(commands)
     cache.add(commands)
     namespace = parser.parse_args(argv)
     try:
@@ -55,6 +56,9 @@ def _set_environment() -> None:
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # With AVX-512, oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1
+    # convolutions of few channels, which cut models have.
+    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 

@@ -5,6 +5,9 @@ graph = structure.analyse(model)                              # what depends on 
 print(structure.describe(graph))
 removal = structure.choose(graph, scores, ratio=0.5, measure="flops")
 small = structure.remove(model, removal)                      # an ordinary Keras model
+
+removal = structure.choose_layers(model, data=(x, y), ratio=0.3)   # whole blocks and layers
+small = structure.shrink(model, masks)                        # what masks leave nothing of
 ```
 """
 
@@ -16,13 +19,25 @@ from typing import Any
 _WHERE = {
     "Graph": "dependency",
     "Group": "dependency",
-    "Removal": "choosing",
+    "LayerRemoval": "layers",
+    "Part": "blocks",
+    "Pruned": "shrinking",
+    "Removal": "removal",
+    "StructureTarget": "pruning",
     "analyse": "dependency",
     "choose": "choosing",
-    "describe": "grouping",
+    "choose_layers": "layers",
+    "describe": "printing",
+    "describe_layers": "printing",
+    "describe_parts": "printing",
+    "draw": "picture",
     "groups": "grouping",
+    "parts": "blocks",
+    "prune": "pruning",
+    "recalibrate": "recalibration",
     "remove": "cutting",
     "rule": "rules",
+    "shrink": "shrinking",
 }
 
 __all__ = sorted(_WHERE)

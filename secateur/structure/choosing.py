@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
 from secateur.structure.dependency import Graph, Group
-from secateur.structure.pooling import pooled
+from secateur.structure.pooling import POOLINGS, pooled
+from secateur.structure.removal import Removal, names, selected
 
 Latency = Callable[[keras.Model], float]
 MEASURES = ("channels", "parameters", "flops", "latency")
-
-
-@dataclass(frozen=True, eq=False)
-class Removal:
-    """Channels that go, chosen on one graph.
-
-    Attributes:
-        graph: The graph they were chosen on.
-        removed: For each unit of the graph whether it goes.
-        notices: What was floored, left out or not reached, and why.
-    """
-
-    graph: Graph
-    removed: np.ndarray
-    notices: list[str] = field(default_factory=list)
-
-    @property
-    def widths(self) -> dict[str, tuple[int, int]]:
-        """For each group its channels before and after."""
-        widths: dict[str, tuple[int, int]] = {}
-        for group in self.graph.groups:
-            gone = int(self.removed[group.units].sum())
-            before, after = widths.get(group.name, (0, 0))
-            widths[group.name] = (before + group.channels, after + group.channels - gone)
-        return widths
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the cut model, exactly, without building it."""
-        return self.graph.parameters(self.removed)
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of one example in the cut model, exactly, without building it."""
-        return self.graph.flops(self.removed)
 
 
 def choose(
@@ -64,7 +28,7 @@ def choose(
     kinds: tuple[str, ...] = ("channel", "head"),
     round_to: int = 1,
     floor: int | float = 1,
-    include: tuple[str, ...] = ("*",),
+    include: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
     latency: Latency | None = None,
 ) -> Removal:
@@ -78,10 +42,11 @@ def choose(
         measure: "channels": of the channels in the chosen groups; "parameters" or "flops": of the
             whole model's; "latency": of the time that `latency` measures.
         allocation: "global": the lowest scores of all groups together; "uniform": the same share
-            of each group; or glob of layer names -> share of channels for the groups of these
-            layers, where the first match counts, other groups stay whole, and `ratio` and
+            of each group; or glob on layers -> share of channels for the groups of these layers,
+            where the longest glob that matches counts, other groups stay whole, and `ratio` and
             `measure` do not matter.
-        pooling: "sum", "mean" or "max" over all weights that a channel runs through.
+        pooling: "sum" (or "l1"), "mean", "max" or "l2" (root of the sum of squares) over all
+            weights that a channel runs through.
         normalize: Divide the scores of each group by their mean, so that groups of different sizes
             can be compared by a global allocation.
         kinds: Which groups: "channel" (units of feed-forward blocks too), "head" (of attention),
@@ -89,8 +54,9 @@ def choose(
         round_to: The channels that are left in a group that is cut are a multiple of this.
         floor: What always stays of each group: a number of channels, or, below 1, a share. At
             least one channel stays in any case.
-        include: Globs of layer names: groups that one of these layers makes can be cut.
-        exclude: Globs of layer names: groups that one of these layers makes stay whole.
+        include: Globs on paths, names or types of layers: groups that one of these layers makes
+            can be cut. None: all groups.
+        exclude: Globs of the same kind: groups that one of these layers makes stay whole.
         latency: Model -> time, for `measure="latency"`; called for about ten cut models.
 
     Returns:
@@ -101,7 +67,9 @@ def choose(
     """
     _check(ratio, measure, allocation, pooling, round_to, floor, kinds, latency)
     notices: list[str] = []
-    groups = [g for g in graph.groups if g.kind in kinds and _matches(g, include, exclude)]
+    groups = [
+        g for g in graph.groups if g.kind in kinds and selected(names(graph, g), include, exclude)
+    ]
     per_unit, scored = pooled(graph, scores, pooling)
     without = [g.name for g in groups if not scored[g.units].all()]
     if without:
@@ -112,7 +80,7 @@ def choose(
             f"There is no group of the kinds {list(kinds)} with scores left to cut in "
             f"'{graph.model.name}'; `describe(graph)` tells what stays and why."
         )
-    steps = _steps(groups, per_unit, normalize, allocation, round_to, floor)
+    steps = _steps(graph, groups, per_unit, normalize, allocation, round_to, floor)
     if isinstance(allocation, str):
         number = _meet(graph, groups, steps, ratio, measure, latency, notices)
         steps = steps[:number]
@@ -126,6 +94,7 @@ Step = tuple[float, np.ndarray]
 
 
 def _steps(
+    graph: Graph,
     groups: list[Group],
     scores: np.ndarray,
     normalize: bool,
@@ -142,7 +111,7 @@ def _steps(
         order = np.argsort(mine, kind="stable")
         ends = _ends(group.channels, round_to, floor)
         if not isinstance(allocation, str):
-            ends = _given(group, allocation, ends)
+            ends = _given(names(graph, group), group.channels, allocation, ends)
         previous, key = 0, -np.inf
         for end in ends:
             part = order[previous:end]
@@ -161,11 +130,13 @@ def _ends(channels: int, round_to: int, floor: int | float) -> list[int]:
     return [channels - kept for kept in range(channels - 1, least - 1, -1) if kept % round_to == 0]
 
 
-def _given(group: Group, allocation: Mapping[str, float], ends: list[int]) -> list[int]:
+def _given(
+    names: set[str], channels: int, allocation: Mapping[str, float], ends: list[int]
+) -> list[int]:
     """The one step that comes closest to the share that is given for this group."""
-    for pattern, share in allocation.items():
-        if any(fnmatch.fnmatchcase(layer, pattern) for layer in group.layers):
-            best = min([0, *ends], key=lambda end: abs(end - share * group.channels))
+    for pattern in sorted(allocation, key=len, reverse=True):
+        if selected(names, (pattern,), ()):
+            best = min([0, *ends], key=lambda end: abs(end - allocation[pattern] * channels))
             return [best] if best else []
     return []
 
@@ -219,13 +190,6 @@ def _meet(
     return min((low, high), key=lambda number: abs(value(number) - goal))
 
 
-def _matches(group: Group, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
-    def any_of(patterns: tuple[str, ...]) -> bool:
-        return any(fnmatch.fnmatchcase(x, p) for x in group.layers for p in patterns)
-
-    return any_of(include) and not any_of(exclude)
-
-
 def _check(
     ratio: float,
     measure: str,
@@ -246,10 +210,11 @@ def _check(
         raise ValueError("`measure='latency'` needs `latency`, a function of a model.")
     if not isinstance(allocation, Mapping) and allocation not in ("global", "uniform"):
         raise ValueError(
-            f"`allocation` has to be 'global', 'uniform' or a mapping; it is {allocation!r}."
+            "Of whole channels `allocation` has to be 'global', 'uniform' or a mapping of globs "
+            f"to shares; it is {allocation!r}."
         )
-    if pooling not in ("sum", "mean", "max"):
-        raise ValueError(f"`pooling` has to be 'sum', 'mean' or 'max'; it is {pooling!r}.")
+    if pooling not in POOLINGS:
+        raise ValueError(f"`pooling` has to be one of {', '.join(POOLINGS)}; it is {pooling!r}.")
     if round_to < 1 or floor < 0 or (floor > 1 and floor != int(floor)):
         raise ValueError(
             "`round_to` has to be at least 1, and `floor` a number of channels or a share; they "

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from secateur.evaluation.flops import graph_of, nodes_in_order
-from secateur.structure.choosing import Removal
+from secateur.models.weights import flat_layers
 from secateur.structure.dependency import Graph
 from secateur.structure.optimizer import copy_compilation
+from secateur.structure.removal import Removal
+
+if TYPE_CHECKING:
+    from secateur.structure.layers import LayerRemoval
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +28,12 @@ _PARTS = (
 )
 
 
-def remove(model: keras.Model, removal: Removal) -> keras.Model:
-    """Removes channels from every tensor and weight they run through.
+def remove(model: keras.Model, removal: Removal | LayerRemoval) -> keras.Model:
+    """Removes channels from every tensor and weight they run through, or whole layers.
 
     Args:
         model: The model that the removal was chosen for.
-        removal: What goes (`choose`).
+        removal: What goes (`choose`, `choose_layers`).
 
     Returns:
         A new, ordinary Keras model; the old one is untouched. See `cut`.
@@ -37,20 +41,28 @@ def remove(model: keras.Model, removal: Removal) -> keras.Model:
     Raises:
         ValueError: If the removal was chosen for another model.
     """
-    if removal.graph.model is not model:
+    chosen_for = removal.graph.model if isinstance(removal, Removal) else removal.model
+    if chosen_for is not model:
         raise ValueError(
             f"The removal was chosen for another model than '{model.name}': call "
-            "structure.analyse and structure.choose on this one."
+            "structure.analyse and structure.choose (or structure.choose_layers) on this one."
         )
-    return cut(removal.graph, removal.removed)
+    if not isinstance(removal, Removal):
+        from secateur.structure.layers import cut_layers
+
+        return cut_layers(removal)
+    return cut(removal.graph, removal.removed, removal.additions)
 
 
-def cut(graph: Graph, removed: np.ndarray) -> keras.Model:
+def cut(
+    graph: Graph, removed: np.ndarray, additions: Mapping[int, np.ndarray] | None = None
+) -> keras.Model:
     """The model of a graph without the removed units.
 
     Args:
         graph: What `analyse` found.
         removed: For each unit whether it goes.
+        additions: id of a weight -> what is added to it before it is cut.
 
     Returns:
         A new model; the old one is untouched. Layers keep their names, and the compile settings
@@ -71,7 +83,10 @@ def cut(graph: Graph, removed: np.ndarray) -> keras.Model:
     slices: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
     for old, new in zip(graph.model.weights, model.weights, strict=True):
         slices[id(old)] = slicer(graph, old, keep)
-        value = slices[id(old)](keras.ops.convert_to_numpy(old.value))
+        value = keras.ops.convert_to_numpy(old.value)
+        if additions and id(old) in additions:
+            value = (value + additions[id(old)]).astype(value.dtype)
+        value = slices[id(old)](value)
         if id(old) in graph.trace.factors:
             value = value * np.asarray(graph.trace.factors[id(old)](count), value.dtype)
         if tuple(value.shape) != tuple(new.shape):
@@ -82,8 +97,16 @@ def cut(graph: Graph, removed: np.ndarray) -> keras.Model:
         new.assign(value)
         # Keras names a weight after the scopes it was made in, and numbers those without a name.
         new._path, new._name = old.path, old.name
+    finalize(model)
     copy_compilation(graph.model, model, slices)
     return model
+
+
+def finalize(model: keras.Model) -> None:
+    """Lets layers that compute something from their weights (Normalization) do it again."""
+    for layer in flat_layers(model):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def slicer(graph: Graph, variable: Any, keep: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -115,6 +138,7 @@ class Builder:
         arguments: id of a node -> arguments of that call that change.
         inputs: id of a nested model -> for each input its new widths, None where unchanged.
         bypass: id of a node -> index of the input that stands for its output: the operation goes.
+        living: ids of the nodes that are left; None for all.
     """
 
     def __init__(
@@ -123,10 +147,11 @@ class Builder:
         arguments: Mapping[int, dict[Any, Any]],
         inputs: Mapping[int, list[list[int | None]]],
         bypass: Mapping[int, int] | None = None,
+        living: frozenset[int] | None = None,
     ):
         self.changes, self.arguments, self.inputs = changes, arguments, inputs
-        self.bypass = bypass or {}
-        self.made: dict[int, Any] = {}
+        self.bypass, self.living = bypass or {}, living
+        self.made: dict[int, tuple[Any, Any]] = {}
 
     def model(self, model: Any) -> Any:
         """A new model for a Functional or Sequential one, with new weights."""
@@ -135,10 +160,11 @@ class Builder:
         tensors: dict[int, Any] = {}
         for number, x in enumerate(graph.inputs):  # type: ignore[union-attr]
             tensors[id(x)] = _input(x, widths[number] if widths else None)
-        if isinstance(model, keras.Sequential) and not self.bypass:
+        if isinstance(model, keras.Sequential):
             # Its layers are called in their order by Keras itself.
             first = [tensors[id(graph.inputs[0])]]  # type: ignore[union-attr]
-            layers = [self.operation(layer) for layer in model.layers]
+            gone = {id(n.operation) for n in nodes_in_order(graph) if id(n) in self.bypass}
+            layers = [self.operation(layer) for layer in model.layers if id(layer) not in gone]
             new: Any = keras.Sequential([*first, *layers], name=model.name)
             new.trainable = model.trainable
             return new
@@ -158,7 +184,8 @@ class Builder:
                     id(node.input_tensors[self.bypass[id(node)]])
                 ]
                 continue
-            if any(id(x) not in tensors for x in node.input_tensors):
+            dead = self.living is not None and id(node) not in self.living
+            if dead or any(id(x) not in tensors for x in node.input_tensors):
                 continue
             args, kwargs = node.arguments.fill_in(tensors)
             args = list(args)
@@ -174,11 +201,9 @@ class Builder:
     def operation(self, op: Any) -> Any:
         """The new operation for an old one; shared operations stay shared."""
         if id(op) not in self.made:
-            if isinstance(op, keras.Model) and graph_of(op) is not None:
-                self.made[id(op)] = self.model(op)
-            else:
-                self.made[id(op)] = self._new(op)
-        return self.made[id(op)]
+            nested = isinstance(op, keras.Model) and graph_of(op) is not None
+            self.made[id(op)] = (op, self.model(op) if nested else self._new(op))
+        return self.made[id(op)][1]
 
     def _new(self, op: Any) -> Any:
         if type(op) is keras.layers.Lambda:
@@ -207,7 +232,7 @@ class Builder:
 
     def _part(self, part: Any) -> Any:
         if isinstance(part, keras.Model) and graph_of(part) is not None:
-            return self.model(part)
+            return Builder(self.changes, self.arguments, self.inputs).model(part)
         return self._new(part)
 
 

@@ -15,7 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 from secateur.evaluation.flop_rules import call_flops
 from secateur.evaluation.flops import UnknownFlops, graph_of
-from secateur.structure.trace import Axes, Block, Labels, Trace
+from secateur.structure.labels import Axes, Block, Labels
+from secateur.structure.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,8 @@ def _traced(model: Any, graph: Any, through: bool, last_splits: frozenset[str]) 
     ]
     inputs: list[Axes] = [(None,) * len(shape) for shape in shapes]
     outputs = trace.walk(graph, inputs, shapes, "")
-    for x, axes in zip(graph.outputs, outputs, strict=True):
+    for axes in outputs:
         for labels in axes:
             if labels is not None:
-                trace.pins.append((labels, f"is the output '{x.name}' of the model"))
+                trace.pins.append((labels, "is an output of the model"))
     return Graph(model, trace)

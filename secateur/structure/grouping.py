@@ -122,39 +122,3 @@ def groups(model: keras.Model, *, through_normalization: bool = False) -> list[G
         The groups in the order of the model.
     """
     return analyse(model, through_normalization=through_normalization).groups
-
-
-def describe(graph: Graph) -> str:
-    """The groups and what stays, as text for people.
-
-    Returns:
-        A table with one line a group, then the channels that stay with their reasons, then notices.
-    """
-    rows = [("group", "kind", "channels", "parameters", "FLOPs", "axes")]
-    for group in graph.groups:
-        rows.append(
-            (
-                group.name,
-                group.kind,
-                f"{group.channels:,}",
-                f"{group.parameters:,}",
-                "?" if group.flops is None else f"{group.flops:,}",
-                f"{len(group.members)}",
-            )
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    if graph.kept:
-        lines += ["", "Channels that stay:"]
-        for block, why in graph.kept:
-            more = f" (and {len(why) - 1} more reasons)" if len(why) > 1 else ""
-            lines.append(f"  {block.layer}: {why[0]}{more}")
-    if graph.notices:
-        lines += ["", *graph.notices]
-    return "\n".join(lines)

@@ -52,19 +52,22 @@ def _copy_state(old: Any, new: Any, slices: Mapping[int, Callable]) -> None:
     if not source.built:
         return
     target.build(new.trainable_variables)
-    values = []
+    values: list[np.ndarray] = []
+    follows = True
     names = {v.path.replace("/", "_"): v for v in old.trainable_variables}
-    for before, after in zip(source.variables, target.variables, strict=False):
+    for before in source.variables:
         value = keras.ops.convert_to_numpy(before.value)
         if value.ndim:
             owner = _owner(before.name, names)
             if owner is None or tuple(owner.shape) != value.shape:
+                follows = False
                 break
+            if id(owner) not in slices:
+                continue  # the layer is gone
             value = slices[id(owner)](value)
-        if tuple(value.shape) != tuple(after.shape):
-            break
         values.append(value)
-    if len(values) == len(source.variables) == len(target.variables):
+    shapes = [tuple(after.shape) for after in target.variables]
+    if follows and [value.shape for value in values] == shapes:
         for variable, value in zip(target.variables, values, strict=True):
             variable.assign(value)
         return

@@ -8,6 +8,8 @@ import numpy as np
 
 from secateur.structure.dependency import Graph
 
+POOLINGS = ("sum", "mean", "max", "l1", "l2")
+
 
 def pooled(
     graph: Graph, scores: Mapping[str, np.ndarray], pooling: str = "sum"
@@ -17,7 +19,8 @@ def pooled(
     Args:
         graph: The dependency graph.
         scores: Weight path -> array of the weight's shape. Weights without scores do not count.
-        pooling: "sum", "mean" or "max" over the single weights of a channel.
+        pooling: "sum" (or "l1", the same for scores), "mean", "max" or "l2" over the single weights
+            of a channel.
 
     Returns:
         For each unit of the graph its score, and whether it has any.
@@ -48,8 +51,11 @@ def pooled(
             if pooling == "max":
                 np.maximum.at(total, units, array.max(others))
             else:
-                total += np.bincount(units, array.sum(others), graph.units)
+                values = array**2 if pooling == "l2" else array
+                total += np.bincount(units, values.sum(others), graph.units)
             number += np.bincount(units, np.full(len(units), array.size / len(units)), graph.units)
     if pooling == "mean":
         total = total / np.maximum(number, 1)
+    elif pooling == "l2":
+        total = np.sqrt(total)
     return total, number > 0

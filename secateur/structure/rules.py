@@ -8,11 +8,13 @@ from typing import Any
 
 import keras
 
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.labels import Axes, Labels
+from secateur.structure.site import Site
 
 Rule = Callable[[Site], Iterable[Axes]]
 
 _rules: dict[type, Rule] = {}
+_FILES = ["dense", "conv", "norm", "elementwise", "shape", "reduce", "attention", "recurrent"]
 _loaded = False
 
 
@@ -58,8 +60,13 @@ def _load() -> None:
     global _loaded
     if not _loaded:
         _loaded = True
-        for name in ("dense", "conv", "norm", "elementwise", "shape", "attention", "recurrent"):
+        for name in _FILES:
             importlib.import_module(f"secateur.structure.rules_{name}")
+
+
+def operations(module: Any, names: str) -> list[type]:
+    """Those of these operations that the installed Keras has in one of its modules."""
+    return [getattr(module, name) for name in names.split() if hasattr(module, name)]
 
 
 _CHANNELWISE = {

@@ -9,9 +9,10 @@ from keras import layers
 from keras.src.ops import nn as nn_ops
 from keras.src.ops import numpy as numpy_ops
 
+from secateur.structure.labels import Axes, Labels
 from secateur.structure.rules import rule
 from secateur.structure.rules_dense import plain
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.site import Site
 
 
 def _inputs(site: Site) -> tuple[Axes, Axes, Axes]:

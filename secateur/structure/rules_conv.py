@@ -9,9 +9,10 @@ from keras import layers
 from keras.src.ops import image as image_ops
 from keras.src.ops import nn as nn_ops
 
+from secateur.structure.labels import Axes, Labels
 from secateur.structure.rules import activation, rule
 from secateur.structure.rules_dense import plain
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.site import Site
 
 
 @rule(layers.Conv1D, layers.Conv2D, layers.Conv3D)

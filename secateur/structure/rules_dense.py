@@ -6,8 +6,9 @@ from typing import Any
 
 from keras import layers
 
+from secateur.structure.labels import Axes
 from secateur.structure.rules import activation, rule
-from secateur.structure.trace import Axes, Site
+from secateur.structure.site import Site
 
 
 def plain(site: Site) -> None:

@@ -13,8 +13,9 @@ from keras.src.ops import nn as nn_ops
 from keras.src.ops import numpy as numpy_ops
 
 from secateur.evaluation.flops import Shape
-from secateur.structure.rules import activation, rule
-from secateur.structure.trace import Axes, Site
+from secateur.structure.labels import Axes
+from secateur.structure.rules import activation, operations, rule
+from secateur.structure.site import Site
 
 
 @rule(
@@ -31,6 +32,7 @@ from secateur.structure.trace import Axes, Site
     core_ops.StopGradient,
     core_ops.Cast,
     core_ops.SaturateCast,
+    core_ops.ConvertToTensor,
 )
 def unchanged(site: Site) -> list[Axes]:
     return [site.x]
@@ -80,10 +82,6 @@ def normalization(site: Site) -> list[Axes]:
     return [(None,) * site.rank]
 
 
-def _ops(module: Any, names: str) -> list[type]:
-    return [getattr(module, name) for name in names.split() if hasattr(module, name)]
-
-
 @rule(
     layers.Add,
     layers.Subtract,
@@ -92,22 +90,23 @@ def _ops(module: Any, names: str) -> list[type]:
     layers.Maximum,
     layers.Minimum,
     inception_resnet_v2.CustomScaleLayer,
-    *_ops(
+    *operations(
         numpy_ops,
         "Absolute Add Arccos Arccosh Arcsin Arcsinh Arctan Arctan2 Arctanh Ceil Clip Cos Cosh "
         "Divide DivideNoNan Equal Exp Exp2 Expm1 Floor FloorDivide Fmax Fmin Fmod Greater "
         "GreaterEqual Heaviside Hypot Isfinite Isinf Isnan Less LessEqual Log Log10 Log1p Log2 "
         "Logaddexp Logaddexp2 LogicalAnd LogicalNot LogicalOr LogicalXor Maximum Minimum Mod "
         "Multiply NanToNum Negative NotEqual OnesLike Power Reciprocal Round Sign Signbit Sin Sinc "
-        "Sinh Sqrt Square Subtract Tan Tanh TrueDivide Trunc Where ZerosLike Copy",
+        "Sinh Sqrt Square Subtract Tan Tanh TrueDivide Trunc Where ZerosLike Copy Fabs Cbrt "
+        "Deg2rad Rad2deg FullLike Isclose Nextafter",
     ),
-    *_ops(
+    *operations(
         nn_ops,
         "Relu Relu6 Sigmoid SparseSigmoid Softplus Softsign SoftShrink SparsePlus Silu Squareplus "
         "LogSigmoid LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh "
         "HardShrink Threshold",
     ),
-    *_ops(math_ops, "Rsqrt Erf Erfc Erfinv"),
+    *operations(math_ops, "Rsqrt Erf Erfc Erfinv"),
 )
 def elementwise(site: Site) -> list[Axes]:
     """Axes are aligned from the right; an axis of one position is stretched over the others."""

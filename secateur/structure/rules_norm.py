@@ -8,8 +8,9 @@ import numpy as np
 from keras import layers
 from keras.src.ops import nn as nn_ops
 
+from secateur.structure.labels import Axes
 from secateur.structure.rules import rule
-from secateur.structure.trace import Axes, Site
+from secateur.structure.site import Site
 
 
 @rule(layers.BatchNormalization)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from secateur.structure.labels import Axes, Labels
 from secateur.structure.rules import activation, rule
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.site import Site
 
 _GATES: dict[type, int] = {
     layers.SimpleRNNCell: 1,
@@ -52,6 +53,7 @@ def _gated(site: Site, cell: Any, x: Any, gates: int, axis: int, size: int) -> L
     if id(cell) not in site.trace.cells:
         site.trace.cells[id(cell)] = site.trace.new(size, "channel", site.path)
     units = site.trace.cells[id(cell)]
+    site.varies(units)  # from step to step
     tiled = np.tile(units, gates)
     site.reads(cell.kernel, axis, x)
     site.made_by(cell.kernel, axis + 1, tiled)

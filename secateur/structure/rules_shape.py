@@ -7,21 +7,23 @@ from typing import Any
 import numpy as np
 from keras import layers
 from keras.src.ops import core as core_ops
-from keras.src.ops import math as math_ops
 from keras.src.ops import numpy as numpy_ops
 
 from secateur.evaluation.flops import Shape
-from secateur.structure.rules import rule
-from secateur.structure.rules_elementwise import _ops
-from secateur.structure.trace import Axes, Labels, Site
+from secateur.structure.labels import Axes, Labels
+from secateur.structure.rules import operations, rule
+from secateur.structure.site import Site
 
 _OPEN = 1_000_003  # stands for an open size: a prime that no real size contains
 
 
-@rule(layers.Flatten, layers.Reshape, *_ops(numpy_ops, "Reshape ExpandDims Squeeze Ravel"))
+@rule(layers.Flatten, layers.Reshape, *operations(numpy_ops, "Reshape ExpandDims Squeeze Ravel"))
 def reshape(site: Site) -> list[Axes]:
     (shape,) = site.out_shapes
-    output = _reshaped(site, site.x, site.in_shapes[0], shape)
+    axes, before = site.x, site.in_shapes[0]
+    if isinstance(site.op, layers.Flatten) and site.op.data_format == "channels_first":
+        axes, before = ((*x[:1], *x[2:], *x[1:2]) for x in (axes, before))  # as Keras does
+    output = _reshaped(site, axes, before, shape)
     if isinstance(site.op, layers.Reshape):
         _target(site, "target_shape", site.op.target_shape, output, 1)
     elif isinstance(site.op, numpy_ops.Reshape):
@@ -106,7 +108,7 @@ def _split(site: Site, flat: Labels, new: list[int], wide: list[int]) -> list[La
     return output
 
 
-@rule(layers.Permute, *_ops(numpy_ops, "Transpose Moveaxis Swapaxes"))
+@rule(layers.Permute, *operations(numpy_ops, "Transpose Moveaxis Swapaxes"))
 def permute(site: Site) -> list[Axes]:
     op: Any = site.op
     order = list(range(site.rank))
@@ -124,6 +126,26 @@ def permute(site: Site) -> list[Axes]:
         moved = dict(zip(target.tolist(), source.tolist(), strict=True))
         order = [moved[axis] if axis in moved else next(rest) for axis in range(site.rank)]
     return [tuple(site.x[axis] for axis in order)]
+
+
+@rule(*operations(numpy_ops, "Repeat Tile"))
+def repeated(site: Site) -> list[Axes]:
+    """Every copy of a channel is that channel."""
+    op: Any = site.op
+    times = [1] * site.rank
+    if isinstance(op, numpy_ops.Tile):
+        given = np.atleast_1d(op.repeats).tolist()
+        if len(given) > site.rank:
+            site.unknown("it adds axes")
+        times[site.rank - len(given) :] = given
+    else:
+        if op.axis is None or np.size(op.repeats) != 1:
+            site.unknown("it repeats the channels by different numbers, or all axes as one")
+        times[op.axis] = int(np.ravel(op.repeats)[0])
+    copy: Any = np.tile if isinstance(op, numpy_ops.Tile) else np.repeat
+    return [
+        tuple(x if x is None or n == 1 else copy(x, n) for x, n in zip(site.x, times, strict=True))
+    ]
 
 
 @rule(layers.RepeatVector)
@@ -156,7 +178,7 @@ def concatenate(site: Site) -> list[Axes]:
     return [tuple(output)]
 
 
-@rule(*_ops(numpy_ops, "Stack"))
+@rule(*operations(numpy_ops, "Stack"))
 def stack(site: Site) -> list[Axes]:
     merged: list[Labels | None] = []
     for columns in zip(*site.inputs, strict=True):
@@ -168,14 +190,14 @@ def stack(site: Site) -> list[Axes]:
     return [tuple(merged)]
 
 
-@rule(*_ops(core_ops, "Unstack"))
+@rule(*operations(core_ops, "Unstack"))
 def unstack(site: Site) -> list[Axes]:
     axis = site.op.axis % site.rank
     site.pin(site.x[axis], f"'{site.path}' takes the channels apart")
     return [(*site.x[:axis], *site.x[axis + 1 :])] * len(site.out_shapes)
 
 
-@rule(*_ops(numpy_ops, "Split ArraySplit"))
+@rule(*operations(numpy_ops, "Split ArraySplit"))
 def split(site: Site) -> list[Axes]:
     op: Any = site.op
     axis = op.axis % site.rank
@@ -236,42 +258,4 @@ def get_item(site: Site) -> list[Axes]:
             ),
             *tracked,
         )
-    return [tuple(output)]
-
-
-@rule(
-    *_ops(
-        numpy_ops,
-        "Mean Sum Max Min Prod Var Std Any All Amax Amin Median Argmax Argmin CountNonzero Average",
-    ),
-    *_ops(math_ops, "Logsumexp"),
-)
-def reduce(site: Site) -> list[Axes]:
-    op: Any = site.op
-    axes = op.axis
-    axes = list(range(site.rank)) if axes is None else np.atleast_1d(axes).tolist()
-    axes = {axis % site.rank for axis in axes}
-    for axis in axes:
-        site.pin(site.x[axis], f"'{site.path}' sums over these channels")
-    if getattr(op, "keepdims", False):
-        return [tuple(None if axis in axes else x for axis, x in enumerate(site.x))]
-    return [tuple(x for axis, x in enumerate(site.x) if axis not in axes)]
-
-
-@rule(*_ops(numpy_ops, "Flip Roll Cumsum Cumprod Sort Argsort"))
-def along(site: Site) -> list[Axes]:
-    axes = site.op.axis
-    axes = list(range(site.rank)) if axes is None else np.atleast_1d(axes).tolist()
-    for axis in axes:
-        site.pin(site.x[axis], f"'{site.path}' works along this axis")
-    return [site.x]
-
-
-@rule(*_ops(numpy_ops, "Pad"))
-def pad(site: Site) -> list[Axes]:
-    output = []
-    for labels, before, after in zip(site.x, site.in_shapes[0], site.out_shapes[0], strict=True):
-        if labels is not None and before != after:
-            site.pin(labels, f"'{site.path}' pads the channels")
-        output.append(labels if before == after else None)
     return [tuple(output)]

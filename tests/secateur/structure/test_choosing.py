@@ -30,7 +30,7 @@ def graph(model):
     return structure.analyse(model)
 
 
-@pytest.mark.parametrize("pooling", ["sum", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["sum", "mean", "max", "l1", "l2"])
 def test_pooling_is_over_every_weight_of_a_channel(model, graph, pooling):
     scores = magnitude(model)
     found, scored = pooled(graph, scores, pooling)
@@ -45,7 +45,8 @@ def test_pooling_is_over_every_weight_of_a_channel(model, graph, pooling):
             scores["wide/kernel"][:, :, position],
         ]
         flat = np.concatenate([np.ravel(v) for v in values])
-        assert found[unit] == pytest.approx(getattr(np, pooling)(flat))
+        by_hand = {"l1": np.sum, "l2": np.linalg.norm}.get(pooling) or getattr(np, pooling)
+        assert found[unit] == pytest.approx(by_hand(flat))
         assert scored[unit]
 
 
@@ -155,7 +156,7 @@ def test_round_to_and_floor(model, graph):
 
 def test_an_allocation_by_layer_names(model, graph):
     removal = structure.choose(
-        graph, magnitude(model), allocation={"inside": 0.5, "h*": 0.3, "i*": 0.9}
+        graph, magnitude(model), allocation={"i*": 0.9, "inside": 0.5, "h*": 0.3}
     )
     assert removal.widths == {
         "stem+back": (8, 8),
@@ -171,6 +172,9 @@ def test_include_and_exclude(model, graph):
     )
     assert removal.widths["wide"] == (12, 6)
     assert removal.widths["stem+back"] == (8, 8)
+    removal = structure.choose(graph, magnitude(model), ratio=0.2, include=("Dense",))
+    assert removal.widths["hidden"][1] < 10
+    assert sum(before != after for before, after in removal.widths.values()) == 1
 
 
 def test_groups_without_scores_stay_and_are_named(graph):
@@ -214,7 +218,7 @@ def test_costs_of_groups_against_a_model_without_them(model, graph):
         ({"measure": "latency"}, "needs `latency`"),
         ({"allocation": "erk"}, "'global', 'uniform' or a mapping"),
         ({"allocation": {"a": 2.0}}, "below 1"),
-        ({"pooling": "median"}, "'sum', 'mean' or 'max'"),
+        ({"pooling": "median"}, "sum, mean, max, l1, l2"),
         ({"round_to": 0}, "at least 1"),
         ({"floor": 1.5}, "a share"),
         ({"kinds": ("neuron",)}, "neuron"),

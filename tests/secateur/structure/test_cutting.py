@@ -10,6 +10,9 @@ from tests.secateur.structure.reference import batch, outputs, random_removal, r
 L = keras.layers
 
 
+OTHERS = ("adamw", "rmsprop", "lion", "nadam")
+
+
 def small_model():
     inputs = keras.Input((6,), name="features")
     x = L.Dense(8, name="a", kernel_regularizer="l2")(inputs)
@@ -41,7 +44,10 @@ def test_names_settings_of_layers_and_trainability_stay():
     assert not small.compiled
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "lion", "nadam"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", "adam", *(pytest.param(x, marks=pytest.mark.slow) for x in OTHERS)],
+)
 def test_compile_settings_stay_and_the_state_of_the_optimizer_follows(optimizer):
     model = small_model()
     rate = 0.03125

@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from secateur import structure
-from tests.secateur.structure.reference import check_cut, random_removal, randomize
+from tests.secateur.structure.reference import (
+    check_cut,
+    random_removal,
+    randomize,
+)
 
 L = keras.layers
 ops = keras.ops
@@ -62,12 +66,38 @@ def flattened():
     return keras.Model(inputs, L.Dense(2)(L.Flatten()(ops.transpose(x, (0, 2, 3, 1)))))
 
 
-def channels_first():
-    inputs = keras.Input((3, 8, 8))
-    x = L.BatchNormalization(axis=1)(L.Conv2D(6, 3, data_format="channels_first")(inputs))
-    x = L.PReLU(shared_axes=[2, 3])(x)
-    x = L.GlobalAveragePooling2D(data_format="channels_first")(x)
+def of_format(data_format):
+    first = data_format == "channels_first"
+    this = {"data_format": data_format}
+    inputs = keras.Input((3, 8, 8) if first else (8, 8, 3))
+    x = L.BatchNormalization(axis=1 if first else 3)(L.Conv2D(6, 3, **this)(inputs))
+    x = L.PReLU(shared_axes=[2, 3] if first else [1, 2])(x)
+    x = L.MaxPooling2D(2, **this)(L.DepthwiseConv2D(2, **this)(x))
+    x = L.Add()([x, L.Conv2D(6, 1, **this)(x)])
+    x = L.ZeroPadding2D(1, **this)(L.Conv2DTranspose(5, 2, **this)(x))
+    y = L.GlobalAveragePooling2D(**this)(x)
+    x = L.Concatenate()([y, L.Flatten(**this)(L.SeparableConv2D(4, 2, **this)(x))])
     return keras.Model(inputs, L.Dense(2)(x))
+
+
+def experts():
+    """A router that picks the best expert; experts of stacked kernels, and as layers."""
+    inputs = keras.Input((6,))
+    x = L.Dense(8)(inputs)
+    chances = L.Dense(3, activation="softmax", name="router")(x)
+    best, _ = ops.top_k(chances, 1)
+    weights = chances * ops.cast(chances >= best, "float32")
+    hidden = L.EinsumDense(
+        "bd,deh->beh", (3, 7), bias_axes="eh", activation="relu", name="stacked_up"
+    )(x)
+    made = L.EinsumDense("beh,ehd->bed", (3, 8), bias_axes="ed", name="stacked_down")(hidden)
+    x = x + ops.einsum("be,bed->bd", weights, made)
+    parts = [
+        L.Dense(8, name=f"down_{i}")(L.Dense(5, activation="relu", name=f"up_{i}")(x))
+        * weights[:, i : i + 1]
+        for i in range(3)
+    ]
+    return keras.Model(inputs, L.Dense(2)(x + L.Add()(parts)))
 
 
 def hand_made_attention():
@@ -173,6 +203,7 @@ MODELS = {
     "hand_made_attention": hand_made_attention,
     "attention": attention,
     "einsum": einsum,
+    "experts": experts,
     "recurrent": recurrent,
     "encoder_decoder_states": encoder_decoder_states,
     "time_distributed": time_distributed,
@@ -194,16 +225,26 @@ def test_the_cut_model_is_the_original_without_the_channels(name, share):
     assert small.count_params() < model.count_params()
 
 
-def test_channels_first_is_cut_along_the_first_axis():
-    """Without outputs: TensorFlow convolves channels-first images on a GPU only."""
-    model = channels_first()
-    graph = structure.analyse(model)
-    (group,) = graph.groups
-    assert group.channels == 6
+def test_channels_first_is_cut_as_channels_last_is():
+    """TensorFlow convolves channels-first images on a GPU only, so the weights are compared."""
+    last, first = randomize(of_format("channels_last")), of_format("channels_first")
+    for a, b in zip(last.weights, first.weights, strict=True):
+        b.assign(np.reshape(np.array(a), b.shape))  # the PReLU's axes are in another order
+    graph, twin = structure.analyse(last), structure.analyse(first)
+    assert [group.channels for group in graph.groups] == [6, 5, 4]
     removed = random_removal(graph, 0.5, seed=0)
-    small = structure.remove(model, structure.Removal(graph, removed))
-    assert small.layers[1].filters == 3
-    assert small.count_params() == graph.parameters(removed)
+    small = check_cut(graph, removed)
+    other = structure.remove(first, structure.Removal(twin, removed))
+    assert twin.flops(removed) == graph.flops(removed)
+    for a, b in zip(small.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(np.reshape(np.array(a), b.shape), np.array(b))
+
+
+def test_hidden_units_of_experts_are_cut_and_the_router_stays():
+    groups = groups_of(experts())
+    assert groups["stacked_up"] == ("channel", 7)
+    assert [groups[f"up_{i}"] for i in range(3)] == [("channel", 5)] * 3
+    assert not any("router" in name for name in groups)
 
 
 def groups_of(model):

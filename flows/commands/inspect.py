@@ -1,0 +1,66 @@
+"""`secateur inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from flows.commands import OK, refuse
+
+
+def add(commands) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "inspect",
+        help="show the layers of a model, and what can be cut",
+        description="Shows the layers of a model, the groups of channels that can be removed, the "
+        "blocks and layers that can, and what stays and why.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="A .keras file.")
+    parser.add_argument(
+        "--axes",
+        action="store_true",
+        help="Also list the weights that each group runs through, with the axis.",
+    )
+    parser.add_argument(
+        "--through-normalization",
+        action="store_true",
+        help="Also cut channels that a LayerNormalization takes its statistics over.",
+    )
+    parser.add_argument(
+        "--picture",
+        metavar="FILE",
+        help="Draw the graph to this .svg, .png or .pdf file, coloured by the groups.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(namespace: argparse.Namespace, console: Console) -> int:
+    """Prints to the standard output; no Prefect is needed."""
+    from secateur.models.config import ModelConfig
+    from secateur.models.sources import check_model
+
+    try:
+        check_model(ModelConfig(path=namespace.model))
+        from secateur.models.build import load_model
+        from secateur.structure.dependency import analyse
+        from secateur.structure.printing import describe, describe_layers, describe_parts
+
+        model = load_model(namespace.model)
+        graph = analyse(model, through_normalization=namespace.through_normalization)
+        tables = (
+            describe_layers(model),
+            describe(graph, axes=namespace.axes),
+            describe_parts(model),
+        )
+        sys.stdout.write("\n\n".join(tables) + "\n")
+        if namespace.picture:
+            from secateur.structure.picture import draw
+
+            draw(graph, namespace.picture)
+            console.print(f"Picture: {namespace.picture}", highlight=False, soft_wrap=True)
+    except (ValueError, OSError) as error:
+        return refuse(console, "inspect", error)
+    return OK

@@ -1,0 +1,81 @@
+"""What was zeroed as a whole channel is really gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from secateur.models.weights import weight_paths
+from secateur.sparsity.masks import Masks
+from secateur.structure.cutting import cut, slicer
+from secateur.structure.dependency import analyse
+from secateur.structure.zeros import dead
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A model that was made smaller.
+
+    Attributes:
+        model: The new model.
+        notices: What was floored, left out or not reached, and why.
+        widths: Layer -> width before and after; a layer that went has 0 after. The heads of
+            attention and the widths inside them are named `layer (heads)`, `layer (head width)`.
+        masks: Masks of the new model's weights, where masks were given.
+    """
+
+    model: keras.Model
+    notices: list[str]
+    widths: dict[str, tuple[int, int]]
+    masks: Masks | None = field(default=None, repr=False)
+
+
+def shrink(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> keras.Model:
+    """Removes the channels that masks leave nothing of; what is left computes the same.
+
+    A channel goes if all weights that read it are masked, or if all kernels that make it are, and
+    what is then left of it, a constant, is zero or can be added to the biases of its readers.
+
+    Args:
+        model: A built Functional or Sequential model; its masked weights need not be zero yet.
+        masks: Weight path -> mask, True = kept (`sparsity.select`).
+
+    Returns:
+        A new model whose outputs equal those of the masked model; the old one is untouched.
+
+    Raises:
+        ValueError: If the model is subclassed or not built, or the masks are not its own.
+    """
+    return shrink_masked(model, masks).model
+
+
+def shrink_masked(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> Pruned:
+    """As `shrink`, and also gives the widths, the notices and the masks of the new model."""
+    variables = dict(weight_paths(model))
+    held = masks if isinstance(masks, Masks) else Masks(masks)
+    held.check({path: tuple(v.shape) for path, v in variables.items()})
+    graph = analyse(model)
+    if any(_stray(variables[path], held[path]) for path in held):
+        model = cut(graph, np.zeros(graph.units, bool))
+        for path, variable in weight_paths(model):
+            if path in held:
+                variable.assign(keras.ops.convert_to_numpy(variable.value) * held[path])
+        graph = analyse(model)
+        variables = dict(weight_paths(model))
+    removal = dead(graph, held)
+    small = cut(graph, removal.removed, removal.additions)
+    keep = graph.keeping(removal.removed)
+    left = {path: slicer(graph, variables[path], keep)(held[path]) for path in held}
+    return Pruned(
+        small,
+        [*graph.notices, *removal.notices],
+        removal.layer_widths,
+        Masks(left, held.model_digest, held.notices),
+    )
+
+
+def _stray(variable: keras.Variable, mask: np.ndarray) -> bool:
+    return bool(np.any(keras.ops.convert_to_numpy(variable.value)[~mask]))
