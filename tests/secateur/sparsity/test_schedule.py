@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secateur.sparsity.config import TargetConfig
-from secateur.sparsity.schedule import Gradual, at_ratio, geometric, gradual, ratios, rounds
+from secateur.sparsity.schedule import Gradual, at_share, geometric, gradual, ratios, rounds
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -39,16 +39,18 @@ def test_rounds_of_a_target():
 
 
 @quick
-@given(st.floats(0, 0.999), st.integers(0, 50), st.integers(1, 200), st.integers(1, 40))
-def test_the_cubic_curve(ratio, begin, length, frequency):
-    curve = Gradual(ratio, begin, begin + length, frequency)
-    for step in range(begin + length + 5):
-        share = min(max((step - begin) / length, 0), 1)
-        assert curve.ratio_at(step) == pytest.approx(ratio - ratio * (1 - share) ** 3)
-    values = [curve.ratio_at(step) for step in range(begin + length + 5)]
-    assert values == sorted(values)
-    updates = [step for step in range(begin + 2 * length) if curve.updates_at(step)]
-    assert updates == sorted({*range(begin, begin + length, frequency), begin + length})
+@given(st.integers(0, 50), st.integers(1, 200), st.integers(1, 40))
+def test_the_cubic_curve(begin, length, frequency):
+    curve, steps = Gradual(begin, begin + length, frequency), begin + length + 5
+    shares = [curve.share_at(step) for step in range(steps)]
+    for step, share in enumerate(shares):
+        done = min(max((step - begin) / length, 0), 1)
+        final, initial = 1.0, 0.0
+        assert share == pytest.approx(final + (initial - final) * (1 - done) ** 3)
+    assert shares == sorted(shares)
+    due = {*range(begin, begin + length, frequency), begin + length}
+    for step in range(steps):
+        assert curve.updates(step) == sum(some <= step for some in due)
 
 
 @quick
@@ -63,18 +65,20 @@ def test_a_gradual_target_always_ends_at_its_ratio(steps, begin, width):
         assert "too few" in str(error)  # noqa: PT017
         assert round(begin * steps) >= steps - 1
         return
-    assert curve.ratio_at(steps - 1) == 0.9
-    assert curve.updates_at(curve.end)
+    assert curve.share_at(steps - 1) == 1
+    assert curve.end < steps
 
 
 def test_bad_schedules():
     with pytest.raises(ValueError, match="begin < end"):
-        Gradual(0.5, 5, 5, 1)
+        Gradual(5, 5, 1)
     with pytest.raises(ValueError, match="not gradual"):
         gradual(TargetConfig(ratio=0.5), 100)
 
 
 def test_a_step_of_a_gradual_target():
     target = TargetConfig(ratio=0.9, schedule="gradual", allocation="erk", pattern="1x4")
-    step = at_ratio(target, 0.3)
-    assert (step.ratio, step.schedule, step.allocation) == (0.3, "one_shot", "erk")
+    step = at_share(target, 0.5)
+    assert (step.ratio, step.schedule, step.allocation) == (0.45, "one_shot", "erk")
+    layers = TargetConfig(allocation={"a": 0.5}, schedule="gradual")
+    assert at_share(layers, 1.0).allocation == {"a": 0.5}
