@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Literal, NamedTuple, TypeVar
 
+DEFAULT = "gradient"
 ENTRY_POINTS = "secateur.criteria"
 
 Kind = Literal["weight", "unit", "method"]

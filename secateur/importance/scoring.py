@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from secateur.importance import criteria  # noqa: F401  (the cache key counts its whole folder)
-from secateur.importance.names import BUILT_IN, ENTRY_POINTS, Criterion, check_criterion
+from secateur.importance.names import BUILT_IN, DEFAULT, ENTRY_POINTS, Criterion, check_criterion
 from secateur.importance.run import Run, unchanged
 from secateur.importance.scores import Scores
 from secateur.importance.units import Pool, unit_map
@@ -21,7 +21,7 @@ from secateur.models.weights import PrunableWeight, prunable_weights
 def score(
     model: keras.Model,
     data: Any = None,
-    criterion: str = "gradient",
+    criterion: str = DEFAULT,
     *,
     loss: Any = None,
     examples: int | None = None,
@@ -83,7 +83,7 @@ def score(
 def score_units(
     model: keras.Model,
     data: Any = None,
-    criterion: str = "gradient",
+    criterion: str = DEFAULT,
     *,
     loss: Any = None,
     examples: int | None = None,
@@ -124,7 +124,7 @@ def _run(
     if known.kind == "method":
         raise ValueError(
             f"{criterion!r} gives no scores: it chooses weights and rewrites the others in one go; "
-            f"call {known.target.replace(':', '.')}."
+            "call secateur.sparsity.methods.rewrite."
         )
     if known.data and data is None:
         raise ValueError(f"The criterion {criterion!r} looks at examples: pass data=(x, y).")
@@ -137,6 +137,11 @@ def _run(
         _ = run.losses  # refuses a missing loss before any work
     with unchanged(model):
         raw = function(run)
+    if not raw:
+        raise ValueError(
+            f"The criterion {criterion!r} can score no weight of this model: "
+            f"{' '.join(run.notices) or 'it gave nothing'}"
+        )
     return run, known, raw
 
 

@@ -75,9 +75,9 @@ def select(
         source.name: (layouts[source.name].shape, some)
         for source, some in zip(sources, bits, strict=True)
     }
-    masks = Masks.from_packed(packed, model_digest)
-    removed = masks.size() - masks.kept()
     if target.ratio is None:
+        masks = Masks.from_packed(packed)
+        removed = masks.size() - masks.kept()
         notices.append(
             f"{_amount(target)} removes {removed} of {masks.size()} weights: a ratio of "
             f"{masks.sparsity():.4f}"
