@@ -107,5 +107,23 @@ def check_criterion(name: str) -> str:
     raise ValueError(f"{name!r} is not a criterion; choose one of {', '.join(names)}.{hint}")
 
 
+def criterion_entry(name: str) -> metadata.EntryPoint | None:
+    """The entry point of a criterion of another package; None for one of our own.
+
+    Raises:
+        ValueError: There is no such criterion, or two packages bring one of that name.
+    """
+    check_criterion(name)
+    if name in BUILT_IN:
+        return None
+    found = {entry.value: entry for entry in _entry_points() if entry.name == name}
+    if len(found) > 1:
+        raise ValueError(
+            f"Two packages bring a criterion {name!r}, {' and '.join(sorted(found))}; uninstall one "
+            "of them."
+        )
+    return next(iter(found.values()))
+
+
 def _entry_points() -> metadata.EntryPoints:
     return metadata.entry_points(group=ENTRY_POINTS)
