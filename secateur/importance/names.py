@@ -113,14 +113,14 @@ def criterion_entry(name: str) -> metadata.EntryPoint | None:
     Raises:
         ValueError: There is no such criterion, or two packages bring one of that name.
     """
-    check_criterion(name)
     if name in BUILT_IN:
         return None
+    check_criterion(name)
     found = {entry.value: entry for entry in _entry_points() if entry.name == name}
     if len(found) > 1:
         raise ValueError(
-            f"Two packages bring a criterion {name!r}, {' and '.join(sorted(found))}; uninstall one "
-            "of them."
+            f"Two packages bring a criterion {name!r}, {' and '.join(sorted(found))}; "
+            "uninstall one of them."
         )
     return next(iter(found.values()))
 

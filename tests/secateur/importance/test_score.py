@@ -146,7 +146,7 @@ def test_table_agrees_with_functions(name: str, model: keras.Model, data: Any) -
     if known.kind == "method":
         return
     if name == "batchnorm_scale":  # the model has none
-        with pytest.raises(ValueError, match="can score no weight .* no BatchNormalization"):
+        with pytest.raises(ValueError, match=r"can score no weight .* no BatchNormalization"):
             score(model, criterion=name)
         return
     given = data if known.loss else ((data[0], None) if known.data else None)
