@@ -43,16 +43,30 @@ class Source:
         self.size = self.total if within is None else int(np.bitwise_count(within).sum())
         wide = self.flat.dtype.itemsize > 4 or self.flat.dtype.kind in "iu"
         self.dtype = np.dtype(np.float64 if wide else np.float32)
+        self._checked = False
 
     def pieces(self, dtype: np.dtype) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-        """(start, scores, mask of those that can still be removed) of one chunk after another."""
+        """(start, scores, mask of those that can still be removed) of one chunk after another.
+
+        The first pass through all of them checks the scores on the way, while they are in the
+        cache anyway.
+
+        Raises:
+            ValueError: If a score is NaN, infinite or negative.
+        """
+        checked, bits = self._checked, _BITS[dtype]
+        infinite = np.array(math.inf, dtype).view(bits)
         for start in range(0, self.total, _CHUNK):
             scores = self.flat[start : start + _CHUNK].astype(dtype, copy=False)
+            # What is NaN, infinite or has a sign has higher bits.
+            if not checked and scores.view(bits).max() >= infinite:
+                self._refuse(scores)
             free = None
             if self.within is not None:
-                bits = self.within[start >> 3 : (start + _CHUNK) >> 3]
-                free = np.unpackbits(bits, count=scores.size).view(np.bool_)
+                packed = self.within[start >> 3 : (start + _CHUNK) >> 3]
+                free = np.unpackbits(packed, count=scores.size).view(np.bool_)
             yield start, scores, free
+        self._checked = True
 
     def check(self) -> None:
         """Refuses scores that cannot be ranked.
@@ -60,18 +74,16 @@ class Source:
         Raises:
             ValueError: If a score is NaN, infinite or negative.
         """
-        bits = _BITS[self.dtype]
-        infinite = np.array(math.inf, self.dtype).view(bits)
-        for _, scores, _ in self.pieces(self.dtype):
-            # What is NaN, infinite or has a sign has higher bits; a negative zero is taken.
-            if scores.view(bits).max() < infinite:
-                continue
-            if not (scores.min() >= 0 and scores.max() < math.inf):
-                bad = int(np.count_nonzero(~((scores >= 0) & (scores < math.inf))))
-                raise ValueError(
-                    f"the scores of {self.name} hold NaN, infinite or negative values (at least "
-                    f"{bad}); scores must be finite and not negative"
-                )
+        for _ in self.pieces(self.dtype):
+            pass
+
+    def _refuse(self, scores: np.ndarray) -> None:
+        bad = int(np.count_nonzero(~((scores >= 0) & (scores < math.inf))))
+        if bad:  # a negative zero is none
+            raise ValueError(
+                f"the scores of {self.name} hold NaN, infinite or negative values (at least "
+                f"{bad}); scores must be finite and not negative"
+            )
 
 
 class Cut(NamedTuple):
@@ -87,7 +99,7 @@ def find_cut(sources: Sequence[Source], count: int) -> Cut:
     Equal scores go in the order of `sources`, then of the flat index.
 
     Args:
-        sources: Checked sources.
+        sources: Where the scores are.
         count: How many to remove, from 0 to the number of scores.
     """
     total = sum(source.size for source in sources)

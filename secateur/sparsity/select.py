@@ -62,8 +62,9 @@ def select(
         Source(path, scores[path], within.bits(path) if within and path in within else None)
         for path in layouts
     ]
-    for source in sources:
-        source.check()
+    if target.pattern != "weight":  # single weights are checked while they are gone through
+        for source in sources:
+            source.check()
     shown = len(notices)
     if target.n_of_m:
         bits = _n_of_m(sources, layouts, target.n_of_m, notices)
