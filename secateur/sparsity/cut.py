@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 _CHUNK = 1 << 16  # scores: a chunk stays in the processor's cache; a multiple of 8
-_SMALL = 1 << 15  # fewer scores are simply sorted
+_SMALL = 1 << 18  # fewer scores are simply put together
 _STEP = 256  # one score in so many is sampled
 _SPREAD = 4.0  # half the width of the bracket in standard errors
 
@@ -87,10 +87,17 @@ class Source:
 
 
 class Cut(NamedTuple):
-    """Where to cut: what is below `threshold` goes, and the first `ties` scores equal to it."""
+    """Where to cut: what is below `threshold` goes, and the first `ties` scores equal to it.
+
+    Attributes:
+        threshold: The least score that can stay.
+        ties: How many scores equal to it go.
+        places: Source and start of the chunks that hold equal scores; None if that is not known.
+    """
 
     threshold: float
     ties: int
+    places: frozenset[tuple[str, int]] | None = None
 
 
 def find_cut(sources: Sequence[Source], count: int) -> Cut:
@@ -115,9 +122,12 @@ def find_cut(sources: Sequence[Source], count: int) -> Cut:
     limit = max(_SMALL, total // 48)
     low, high = _bracket(reader, count / total, total)
     if low < high:
-        upto_low, inside = reader.between(low, high, limit)
+        upto_low, pieces = reader.between(low, high, limit)
+        inside = np.concatenate(list(pieces.values()))
         if upto_low <= count < upto_low + inside.size <= upto_low + limit:
-            return _cut_among(inside, count - upto_low)
+            cut = _cut_among(inside, count - upto_low)
+            places = (place for place, some in pieces.items() if np.any(some == cut.threshold))
+            return cut._replace(places=frozenset(places) if cut.ties else None)
     return _bisect(reader, count, total, limit, (low - 1, low, high - 1, high))
 
 
@@ -148,22 +158,27 @@ class _Reader:
         high = self.score(key)
         return sum(int(np.count_nonzero(chunk <= high)) for chunk in self.chunks())
 
-    def between(self, low_key: int, high_key: int, limit: int) -> tuple[int, np.ndarray]:
-        """How many scores are at most that of `low_key`, and the scores between the two.
+    def between(
+        self, low_key: int, high_key: int, limit: int
+    ) -> tuple[int, dict[tuple[str, int], np.ndarray]]:
+        """How many scores are at most that of `low_key`, and the scores between the two, by chunk.
 
         Once more than `limit` are found no more are gathered.
         """
         low, high = self.score(low_key), self.score(high_key)
-        count, length, found = 0, 0, [np.empty(0, self.dtype)]
-        for chunk in self.chunks():
-            upto = chunk <= low
-            count += int(np.count_nonzero(upto))
-            if length <= limit:
-                inside = chunk < high
-                inside ^= upto  # low < high, so what is up to low is below high as well
-                found.append(chunk.compress(inside))
-                length += found[-1].size
-        return count, np.concatenate(found)
+        count, length = 0, 0
+        found: dict[tuple[str, int], np.ndarray] = {}
+        for source in self.sources:
+            for start, scores, free in source.pieces(self.dtype):
+                chunk = scores if free is None else scores[free]
+                upto = chunk <= low
+                count += int(np.count_nonzero(upto))
+                if length <= limit:
+                    inside = chunk < high
+                    inside ^= upto  # low < high, so what is up to low is below high as well
+                    part = found[source.name, start] = chunk.compress(inside)
+                    length += part.size
+        return count, found
 
 
 def _bracket(reader: _Reader, share: float, total: int) -> tuple[int, int]:
@@ -208,8 +223,8 @@ def _bisect(reader: _Reader, count: int, total: int, limit: int, probes: Sequenc
             top, upto_top = key, upto
     if top - bottom == 1:
         return Cut(float(reader.score(top)), count - upto_bottom)
-    _, inside = reader.between(bottom, top + 1, limit)
-    return _cut_among(inside, count - upto_bottom)
+    _, pieces = reader.between(bottom, top + 1, limit)
+    return _cut_among(np.concatenate(list(pieces.values())), count - upto_bottom)
 
 
 def pack(source: Source, cut: Cut) -> tuple[np.ndarray, int]:
@@ -223,7 +238,7 @@ def pack(source: Source, cut: Cut) -> tuple[np.ndarray, int]:
         kept = scores >= threshold
         if free is not None:
             kept &= free
-        if ties:
+        if ties and (cut.places is None or (source.name, start) in cut.places):
             equal = np.flatnonzero(kept & (scores == threshold))[:ties]
             kept[equal] = False
             ties -= equal.size

@@ -128,7 +128,7 @@ def _by_cut(
         cut = find_cut(rest, count)
         masks, ties = {}, cut.ties
         for source in rest:
-            masks[source.name], ties = pack(source, Cut(cut.threshold, ties))
+            masks[source.name], ties = pack(source, cut._replace(ties=ties))
         low = [s for s in rest if _count(masks[s.name]) < min(floor, s.size)]
         if not low:
             masks |= floored

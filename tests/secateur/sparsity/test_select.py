@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secateur.sparsity import cut
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout
 from secateur.sparsity.select import select
@@ -238,7 +239,9 @@ def test_notices_of_the_scores_are_passed_on():
     assert select(Scores(SCORES), TargetConfig(ratio=0.5)).notices == ("a layer was skipped",)
 
 
-def test_large_arrays_with_every_kind_of_ties():
+@pytest.mark.parametrize("small", [1000, cut._SMALL])
+def test_large_arrays_with_every_kind_of_ties(small, monkeypatch):
+    monkeypatch.setattr(cut, "_SMALL", small)  # to stream, or not, what is small enough for a test
     random = np.random.default_rng(0)
     continuous = random.random((400, 500), np.float32)
     cases = {
