@@ -100,35 +100,96 @@ class Cut(NamedTuple):
     places: frozenset[tuple[str, int]] | None = None
 
 
-def find_cut(sources: Sequence[Source], count: int) -> Cut:
-    """The cut that removes exactly the `count` lowest scores.
-
-    Equal scores go in the order of `sources`, then of the flat index.
+class Cutter:
+    """Cuts through some sources, which can become fewer; what one cut has learnt serves the next.
 
     Args:
         sources: Where the scores are.
-        count: How many to remove, from 0 to the number of scores.
     """
-    total = sum(source.size for source in sources)
-    if not 0 <= count <= total:
-        raise ValueError(f"cannot remove {count} of {total} scores")
-    if count == total:
-        return Cut(math.inf, 0)
-    if count == 0:
-        return Cut(0.0, 0)
-    reader = _Reader(sources)
-    if total <= _SMALL:
-        return _cut_among(np.concatenate(list(reader.chunks())), count)
-    limit = max(_SMALL, total // 48)
-    low, high = _bracket(reader, count / total, total)
-    if low < high:
-        upto_low, pieces = reader.between(low, high, limit)
-        inside = np.concatenate(list(pieces.values()))
-        if upto_low <= count < upto_low + inside.size <= upto_low + limit:
-            cut = _cut_among(inside, count - upto_low)
-            places = (place for place, some in pieces.items() if np.any(some == cut.threshold))
-            return cut._replace(places=frozenset(places) if cut.ties else None)
-    return _bisect(reader, count, total, limit, (low - 1, low, high - 1, high))
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = list(sources)
+        # Of the last pass: how many scores of a source lie below a bracket, and those inside it.
+        self._below: dict[str, int] = {}
+        self._inside: dict[tuple[str, int], np.ndarray] = {}
+        self._bracketed = False  # whether the last cut lies inside
+
+    def cut(self, count: int) -> Cut:
+        """The cut that removes exactly the `count` lowest scores.
+
+        Equal scores go in the order of the sources, then of the flat index.
+
+        Args:
+            count: How many to remove, from 0 to the number of scores.
+        """
+        total = sum(source.size for source in self.sources)
+        if not 0 <= count <= total:
+            raise ValueError(f"cannot remove {count} of {total} scores")
+        self._bracketed = False
+        if count == total:
+            return Cut(math.inf, 0)
+        if count == 0:
+            return Cut(0.0, 0)
+        reader = _Reader(self.sources)
+        if total <= _SMALL:
+            return _cut_among(np.concatenate(list(reader.chunks())), count)
+        found = self._cut_inside(count)
+        if found is None:
+            limit = max(_SMALL, total // 48)
+            low, high = _bracket(reader, count / total, total)
+            if low < high:
+                self._below, self._inside = reader.between(low, high, limit)
+                if sum(piece.size for piece in self._inside.values()) <= limit:
+                    found = self._cut_inside(count)
+            if found is None:
+                self._inside = {}
+                return _bisect(reader, count, total, limit, (low - 1, low, high - 1, high))
+        self._bracketed = True
+        return found
+
+    def drop(self, sources: Sequence[Source]) -> None:
+        """Goes on without some of the sources."""
+        names = {source.name for source in sources}
+        self.sources = [source for source in self.sources if source.name not in names]
+        self._inside = {place: x for place, x in self._inside.items() if place[0] not in names}
+
+    def short_of(self, floor: int, cut: Cut) -> list[Source]:
+        """The sources of which the last cut keeps fewer than `floor` (and than all they have)."""
+        inside: dict[str, list[np.ndarray]] = {source.name: [] for source in self.sources}
+        for (name, _), piece in self._inside.items():
+            inside[name].append(piece)
+        short, ties = [], cut.ties
+        for source in self.sources:
+            below, pieces = self._below.get(source.name, 0), inside[source.name]
+            if not self._bracketed:
+                below = 0
+                chunks = source.pieces(np.dtype(np.float64))
+                pieces = [x if free is None else x[free] for _, x, free in chunks]
+            below += sum(int(np.count_nonzero(piece < cut.threshold)) for piece in pieces)
+            gone = min(ties, sum(int(np.count_nonzero(x == cut.threshold)) for x in pieces))
+            ties -= gone
+            if source.size - below - gone < min(floor, source.size):
+                short.append(source)
+        return short
+
+    def _cut_inside(self, count: int) -> Cut | None:
+        """The cut, if it lies inside the bracket of the last pass."""
+        if not self._inside:
+            return None
+        count -= sum(self._below[source.name] for source in self.sources)
+        inside = np.concatenate(list(self._inside.values()))
+        if not 0 <= count < inside.size:
+            return None
+        cut = _cut_among(inside, count)
+        if not cut.ties:
+            return cut
+        places = (at for at, piece in self._inside.items() if np.any(piece == cut.threshold))
+        return cut._replace(places=frozenset(places))
+
+
+def find_cut(sources: Sequence[Source], count: int) -> Cut:
+    """The cut that removes exactly the `count` lowest scores of `sources`; see `Cutter.cut`."""
+    return Cutter(sources).cut(count)
 
 
 class _Reader:
@@ -160,15 +221,17 @@ class _Reader:
 
     def between(
         self, low_key: int, high_key: int, limit: int
-    ) -> tuple[int, dict[tuple[str, int], np.ndarray]]:
-        """How many scores are at most that of `low_key`, and the scores between the two, by chunk.
+    ) -> tuple[dict[str, int], dict[tuple[str, int], np.ndarray]]:
+        """By source, how many scores are at most that of the low key; by chunk, those between.
 
         Once more than `limit` are found no more are gathered.
         """
         low, high = self.score(low_key), self.score(high_key)
-        count, length = 0, 0
+        counts: dict[str, int] = {}
         found: dict[tuple[str, int], np.ndarray] = {}
+        length = 0
         for source in self.sources:
+            count = 0
             for start, scores, free in source.pieces(self.dtype):
                 chunk = scores if free is None else scores[free]
                 upto = chunk <= low
@@ -178,7 +241,8 @@ class _Reader:
                     inside ^= upto  # low < high, so what is up to low is below high as well
                     part = found[source.name, start] = chunk.compress(inside)
                     length += part.size
-        return count, found
+            counts[source.name] = count
+        return counts, found
 
 
 def _bracket(reader: _Reader, share: float, total: int) -> tuple[int, int]:
@@ -196,9 +260,10 @@ def _bracket(reader: _Reader, share: float, total: int) -> tuple[int, int]:
         return 0, 0
     middle = share * scores.size
     spread = _SPREAD * math.sqrt(share * (1 - share) * scores.size) + 1
-    low = scores[max(0, math.floor(middle - spread))]
-    high = scores[min(scores.size - 1, math.ceil(middle + spread))]
-    return reader.key(low), reader.key(high)
+    first, last = math.floor(middle - spread), math.ceil(middle + spread)
+    low = -1 if first < 0 else reader.key(scores[first])
+    high = reader.key(math.inf if last >= scores.size else scores[last])
+    return low, high
 
 
 def _cut_among(scores: np.ndarray, count: int) -> Cut:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from secateur.sparsity.allocation import apportion, erk_shares, lamp_scores
-from secateur.sparsity.cut import Cut, Source, find_cut, pack
+from secateur.sparsity.cut import Cut, Cutter, Source, find_cut, pack
 from secateur.sparsity.layout import Layout
 
 
@@ -122,22 +122,20 @@ def _by_cut(
     A source that the cut would empty gives what it can, and the others give the rest: the same as
     a cut through all weights but the `floor` best of each source.
     """
-    floored: dict[str, np.ndarray] = {}
-    while True:
-        rest = [source for source in sources if source.name not in floored]
-        cut = find_cut(rest, count)
-        masks, ties = {}, cut.ties
-        for source in rest:
-            masks[source.name], ties = pack(source, cut._replace(ties=ties))
-        low = [s for s in rest if _count(masks[s.name]) < min(floor, s.size)]
-        if not low:
-            masks |= floored
-            return [masks[source.name] for source in sources]
-        for source in low:
+    cutter, masks = Cutter(sources), dict[str, np.ndarray]()
+    cut = cutter.cut(count)
+    while short := cutter.short_of(floor, cut):
+        for source in short:
             removed = max(0, source.size - floor)
-            floored[source.name] = _remove(source, removed)
+            masks[source.name] = _remove(source, removed)
             notices.append(_floored(source.name, source.size - removed))
             count -= removed
+        cutter.drop(short)
+        cut = cutter.cut(count)
+    for source in cutter.sources:
+        masks[source.name], ties = pack(source, cut)
+        cut = cut._replace(ties=ties)
+    return [masks[source.name] for source in sources]
 
 
 def _cut(source: Source, cut: Cut, floor: int, notices: list[str]) -> tuple[np.ndarray, int]:
