@@ -48,13 +48,13 @@ def alternate(work: dict[str, Callable[[], object]], repeats: int) -> dict[str, 
     return {name: statistics.median(some) for name, some in times.items()}
 
 
-def chosen_batch(model: keras.Model, data: Any) -> int:
+def chosen_batch(model: keras.Model, data: Any, streamed: bool) -> int:
     """The batch size that `score` chooses for this model."""
     run = Run(model, prunable_weights(model), data=data, loss=LOSS)
     passes = Passes(run)
-    first = run.first(TRIAL)
+    first = run.first(1 if streamed else TRIAL)
     with passes.installed():
-        return passes.batch_size(passes.forward(first), first.size)
+        return passes.batch_size(passes.forward(first), first.size, streamed=streamed)
 
 
 def images(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +102,7 @@ def gradient_line(name: str, count: int, repeats: int) -> str:
     keras.utils.set_random_seed(0)
     model = BUILDERS[name]((28, 28, 1), 10)
     x, y = images(count)
-    size = chosen_batch(model, (x, y))
+    size = chosen_batch(model, (x, y), streamed=False)
     few = count // SHARE
     wanted = loop(model, x[:few], y[:few])
     for found, sums in zip(
@@ -156,7 +156,7 @@ def wanda_line(examples: int, repeats: int) -> str:
     keras.utils.set_random_seed(0)
     model = transformer()
     x = np.random.default_rng(0).standard_normal((examples, *model.input_shape[1:]), np.float32)
-    size = chosen_batch(model, (x, np.zeros(examples, int)))
+    size = chosen_batch(model, (x, None), streamed=True)
     compiled = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
 
     def forward(call: Callable[[Any], Any]) -> None:
