@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from secateur.importance.names import BUILT_IN, check_criterion
+from secateur.importance.names import BUILT_IN, DEFAULT, check_criterion
 
 
 class ImportanceConfig(BaseModel):
@@ -15,7 +15,7 @@ class ImportanceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     criterion: str = Field(
-        default="gradient",
+        default=DEFAULT,
         description=f"What a weight is worth. One of: {', '.join(BUILT_IN)}; or the name that an "
         "installed package gives to its own.",
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from secateur.importance.gradients.passes import TRIAL, Passes
+from secateur.importance.gradients.capture import Call
+from secateur.importance.gradients.passes import Passes
 from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
 from secateur.importance.run import Run
 
@@ -23,19 +24,20 @@ def input_squares(run: Run) -> dict[str, np.ndarray]:
     passes = Passes(run)
     sums: dict[str, np.ndarray] = {}
     kinds: dict[str, Term] = {}
+    paths = {id(weight.variable): weight.path for weight in run.weights}
+
+    def add(call: Call) -> None:
+        for variable, terms in passes.terms([call]).items():
+            path = paths[variable]
+            for term in terms:
+                kinds.setdefault(path, term)
+                sums[path] = sums.get(path, 0.0) + _squares(term).numpy().astype(np.float64)
+
     with passes.installed():
-        first = run.first(TRIAL)
-        size = passes.batch_size(passes.forward(first), first.size)
+        first = run.first(1)
+        size = passes.batch_size(passes.forward(first), first.size, streamed=True)
         for batch in run.batches(size):
-            terms = passes.terms(passes.forward(batch))
-            for weight in run.weights:
-                for term in terms.get(id(weight.variable), ()):
-                    part = _squares(term).numpy()
-                    kinds.setdefault(weight.path, term)
-                    if weight.path in sums:
-                        sums[weight.path] += part
-                    else:
-                        sums[weight.path] = part.astype(np.float64)
+            passes.stream(batch, add)
     missing = sorted({w.layer_path for w in run.weights if w.path not in sums})
     if missing:
         run.note(f"The inputs of {', '.join(missing)} are not known: not scored.")

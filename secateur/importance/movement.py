@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -35,15 +35,20 @@ class Movement:
 
     Args:
         model: A built model; for `gathering` a compiled one.
+        full_value: (weight path) -> the weight's value where what is removed now has the one it
+            had before: with it, removed weights go on gathering movement and can come back (the
+            paper's straight-through estimator). None takes the weights as they are.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, full_value: Callable[[str], tf.Tensor] | None = None):
         self._model = model
+        self._full_value = full_value
         self._weights = prunable_weights(model)
         self._totals = {
             id(w.variable): tf.Variable(tf.zeros(w.variable.shape), trainable=False)
             for w in self._weights
         }
+        self._paths = {id(w.variable): w.path for w in self._weights}
         self._observed: set[int] = set()
 
     def observe(self, gradients: Sequence[Any], variables: Sequence[keras.Variable]) -> None:
@@ -59,16 +64,28 @@ class Movement:
             if total is None or gradient is None:
                 continue
             self._observed.add(id(variable))
-            product = tf.convert_to_tensor(gradient) * tf.convert_to_tensor(variable.value)
-            total.assign_sub(tf.cast(product, tf.float32))
+            value = None
+            if self._full_value is not None:
+                value = self._full_value(self._paths[id(variable)])
+            if value is None:
+                value = tf.convert_to_tensor(variable.value)
+            gradient = tf.convert_to_tensor(gradient)
+            total.assign_sub(tf.cast(gradient, tf.float32) * tf.cast(value, tf.float32))
 
     @contextlib.contextmanager
     def gathering(self) -> Iterator[Movement]:
         """Observes every step of `model.fit` inside the `with`."""
-        optimizer = getattr(self._model, "optimizer", None)
-        if optimizer is None:
-            raise ValueError("The model has no optimizer: compile it before gathering movement.")
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # behind a loss scale
+        self._model.train_function = None  # one that was traced before would not observe
+        self.attach()
+        try:
+            yield self
+        finally:
+            self.detach()
+            self._model.train_function = None
+
+    def attach(self) -> None:
+        """Makes the model's optimizer observe each step that is traced from now on."""
+        optimizer = self._optimizer()
         apply = optimizer.apply
 
         def observed(grads: Any, trainable_variables: Any = None) -> Any:
@@ -79,12 +96,31 @@ class Movement:
             return apply(grads, trainable_variables)
 
         optimizer.__dict__["apply"] = observed
-        self._model.train_function = None  # one that was traced before would not observe
-        try:
-            yield self
-        finally:
-            del optimizer.__dict__["apply"]
-            self._model.train_function = None
+
+    def detach(self) -> None:
+        """Undoes `attach`."""
+        self._optimizer().__dict__.pop("apply", None)
+
+    def _optimizer(self) -> keras.optimizers.Optimizer:
+        optimizer = getattr(self._model, "optimizer", None)
+        if optimizer is None:
+            raise ValueError("The model has no optimizer: compile it before gathering movement.")
+        return getattr(optimizer, "inner_optimizer", optimizer)  # behind a loss scale
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was gathered, to go on from after `restore`."""
+        return {
+            f"movement/{path}": self._totals[key].numpy()
+            for key, path in self._paths.items()
+            if key in self._observed
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from a `state`."""
+        for key, path in self._paths.items():
+            if f"movement/{path}" in state:
+                self._totals[key].assign(state[f"movement/{path}"])
+                self._observed.add(key)
 
     def finish(self) -> Scores:
         """The scores so far.

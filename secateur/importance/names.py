@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Literal, NamedTuple, TypeVar
 
+DEFAULT = "gradient"
 ENTRY_POINTS = "secateur.criteria"
 
 Kind = Literal["weight", "unit", "method"]
@@ -104,6 +105,24 @@ def check_criterion(name: str) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{name!r} is not a criterion; choose one of {', '.join(names)}.{hint}")
+
+
+def criterion_entry(name: str) -> metadata.EntryPoint | None:
+    """The entry point of a criterion of another package; None for one of our own.
+
+    Raises:
+        ValueError: There is no such criterion, or two packages bring one of that name.
+    """
+    if name in BUILT_IN:
+        return None
+    check_criterion(name)
+    found = {entry.value: entry for entry in _entry_points() if entry.name == name}
+    if len(found) > 1:
+        raise ValueError(
+            f"Two packages bring a criterion {name!r}, {' and '.join(sorted(found))}; "
+            "uninstall one of them."
+        )
+    return next(iter(found.values()))
 
 
 def _entry_points() -> metadata.EntryPoints:

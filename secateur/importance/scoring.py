@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from typing import Any
 
 import keras
 import numpy as np
 
 from secateur.importance import criteria  # noqa: F401  (the cache key counts its whole folder)
-from secateur.importance.names import BUILT_IN, ENTRY_POINTS, Criterion, check_criterion
+from secateur.importance.names import BUILT_IN, DEFAULT, Criterion, criterion_entry
 from secateur.importance.run import Run, unchanged
 from secateur.importance.scores import Scores
 from secateur.importance.units import Pool, unit_map
@@ -21,7 +20,7 @@ from secateur.models.weights import PrunableWeight, prunable_weights
 def score(
     model: keras.Model,
     data: Any = None,
-    criterion: str = "gradient",
+    criterion: str = DEFAULT,
     *,
     loss: Any = None,
     examples: int | None = None,
@@ -83,7 +82,7 @@ def score(
 def score_units(
     model: keras.Model,
     data: Any = None,
-    criterion: str = "gradient",
+    criterion: str = DEFAULT,
     *,
     loss: Any = None,
     examples: int | None = None,
@@ -119,12 +118,11 @@ def score_units(
 def _run(
     model: keras.Model, data: Any, criterion: str, **options: Any
 ) -> tuple[Run, Criterion, Mapping[str, np.ndarray]]:
-    check_criterion(criterion)
     function, known = _find(criterion)
     if known.kind == "method":
         raise ValueError(
             f"{criterion!r} gives no scores: it chooses weights and rewrites the others in one go; "
-            f"call {known.target.replace(':', '.')}."
+            "call secateur.sparsity.methods.rewrite."
         )
     if known.data and data is None:
         raise ValueError(f"The criterion {criterion!r} looks at examples: pass data=(x, y).")
@@ -137,6 +135,11 @@ def _run(
         _ = run.losses  # refuses a missing loss before any work
     with unchanged(model):
         raw = function(run)
+    if not raw:
+        raise ValueError(
+            f"The criterion {criterion!r} can score no weight of this model: "
+            f"{' '.join(run.notices) or 'it gave nothing'}"
+        )
     return run, known, raw
 
 
@@ -158,12 +161,17 @@ def _by_unit(
 
 
 def _find(name: str) -> tuple[Callable[[Run], Mapping[str, np.ndarray]], Criterion]:
-    if name in BUILT_IN:
+    entry = criterion_entry(name)
+    if entry is None:
         known = BUILT_IN[name]
         module, _, function = known.target.partition(":")
         return getattr(importlib.import_module(module), function), known
-    entry = next(iter(metadata.entry_points(group=ENTRY_POINTS, name=name)))
-    found = entry.load()
+    try:
+        found = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"The criterion {name!r} cannot be imported from {entry.value!r}: {error}."
+        ) from error
     return found, Criterion(name, entry.value, *getattr(found, "needs", ()))
 
 

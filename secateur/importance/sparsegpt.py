@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -41,6 +41,7 @@ def sparsegpt(
     ratio: float | Mapping[str, float] | None = None,
     pattern: str | None = None,
     masks: Mapping[str, np.ndarray] | None = None,
+    only: Collection[str] | None = None,
     examples: int | None = None,
     batch_size: int | None = None,
     damping: float = 0.01,
@@ -53,7 +54,8 @@ def sparsegpt(
     gone through one after the other: weights w with the smallest w² / [H⁻¹]_jj (H of the inputs
     still to come) go, and what they did is made up for by the weights of the inputs still to come.
     No labels and no gradients are needed. The model is left as it was; put the result in place by
-    `variable.assign` (or `apply`).
+    `apply`. With a `TargetConfig` in place of ratio or pattern, `secateur.sparsity.methods.rewrite`
+    calls this.
 
     Source: Frantar & Alistarh 2023, "SparseGPT: massive language models can be accurately pruned
     in one-shot", algorithm 1.
@@ -65,6 +67,7 @@ def sparsegpt(
             not named are left alone). Exact to one weight in each.
         pattern: `n:m` keeps `n` of each `m` consecutive inputs of each output.
         masks: Fixed masks by weight path: nothing is chosen, only the weights that stay are mended.
+        only: Paths of the weights to prune; None for all.
         examples: How many examples to use, at most.
         batch_size: Examples at a time; None chooses by the size of the activations.
         damping: Share of the Hessian's mean diagonal that is added to its diagonal.
@@ -78,6 +81,8 @@ def sparsegpt(
     """
     weights = prunable_weights(model)
     target = _target(weights, ratio, pattern, masks)
+    if only is not None:
+        target = {path: target[path] for path in target if path in only}
     if damping <= 0:
         raise ValueError(f"damping must be above 0, not {damping}.")
     run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)

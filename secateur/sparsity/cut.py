@@ -15,9 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 _CHUNK = 1 << 16  # scores: a chunk stays in the processor's cache; a multiple of 8
-_SMALL = 1 << 15  # fewer scores are simply sorted
-_STEP = 512  # one score in so many is sampled
-_SPREAD = 5.0  # half the width of the bracket in standard errors
+_SMALL = 1 << 18  # fewer scores are simply put together
+_STEP = 256  # one score in so many is sampled
+_SPREAD = 4.0  # half the width of the bracket in standard errors
+
+
+_BITS: dict[np.dtype, np.dtype] = {
+    np.dtype(np.float32): np.dtype(np.uint32),
+    np.dtype(np.float64): np.dtype(np.uint64),
+}
 
 
 class Source:
@@ -37,16 +43,30 @@ class Source:
         self.size = self.total if within is None else int(np.bitwise_count(within).sum())
         wide = self.flat.dtype.itemsize > 4 or self.flat.dtype.kind in "iu"
         self.dtype = np.dtype(np.float64 if wide else np.float32)
+        self._checked = False
 
     def pieces(self, dtype: np.dtype) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-        """(start, scores, mask of those that can still be removed) of one chunk after another."""
+        """(start, scores, mask of those that can still be removed) of one chunk after another.
+
+        The first pass through all of them checks the scores on the way, while they are in the
+        cache anyway.
+
+        Raises:
+            ValueError: If a score is NaN, infinite or negative.
+        """
+        checked, bits = self._checked, _BITS[dtype]
+        infinite = np.array(math.inf, dtype).view(bits)
         for start in range(0, self.total, _CHUNK):
             scores = self.flat[start : start + _CHUNK].astype(dtype, copy=False)
+            # What is NaN, infinite or has a sign has higher bits.
+            if not checked and scores.view(bits).max() >= infinite:
+                self._refuse(scores)
             free = None
             if self.within is not None:
-                bits = self.within[start >> 3 : (start + _CHUNK) >> 3]
-                free = np.unpackbits(bits, count=scores.size).view(np.bool_)
+                packed = self.within[start >> 3 : (start + _CHUNK) >> 3]
+                free = np.unpackbits(packed, count=scores.size).view(np.bool_)
             yield start, scores, free
+        self._checked = True
 
     def check(self) -> None:
         """Refuses scores that cannot be ranked.
@@ -54,48 +74,122 @@ class Source:
         Raises:
             ValueError: If a score is NaN, infinite or negative.
         """
-        for _, scores, _ in self.pieces(self.dtype):
-            if not (scores.min() >= 0 and scores.max() < math.inf):
-                bad = int(np.count_nonzero(~((scores >= 0) & (scores < math.inf))))
-                raise ValueError(
-                    f"the scores of {self.name} hold NaN, infinite or negative values (at least "
-                    f"{bad}); scores must be finite and not negative"
-                )
+        for _ in self.pieces(self.dtype):
+            pass
+
+    def _refuse(self, scores: np.ndarray) -> None:
+        bad = int(np.count_nonzero(~((scores >= 0) & (scores < math.inf))))
+        if bad:  # a negative zero is none
+            raise ValueError(
+                f"the scores of {self.name} hold NaN, infinite or negative values (at least "
+                f"{bad}); scores must be finite and not negative"
+            )
 
 
 class Cut(NamedTuple):
-    """Where to cut: what is below `threshold` goes, and the first `ties` scores equal to it."""
+    """Where to cut: what is below `threshold` goes, and the first `ties` scores equal to it.
+
+    Attributes:
+        threshold: The least score that can stay.
+        ties: How many scores equal to it go.
+        places: Source and start of the chunks that hold equal scores; None if that is not known.
+    """
 
     threshold: float
     ties: int
+    places: frozenset[tuple[str, int]] | None = None
+
+
+class Cutter:
+    """Cuts through some sources, which can become fewer; what one cut has learnt serves the next.
+
+    Args:
+        sources: Where the scores are.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = list(sources)
+        # Of the last pass: how many scores of a source lie below a bracket, and those inside it.
+        self._below: dict[str, int] = {}
+        self._inside: dict[tuple[str, int], np.ndarray] = {}
+        self._bracketed = False  # whether the last cut lies inside
+
+    def cut(self, count: int) -> Cut:
+        """The cut that removes exactly the `count` lowest scores.
+
+        Equal scores go in the order of the sources, then of the flat index.
+
+        Args:
+            count: How many to remove, from 0 to the number of scores.
+        """
+        total = sum(source.size for source in self.sources)
+        if not 0 <= count <= total:
+            raise ValueError(f"cannot remove {count} of {total} scores")
+        self._bracketed = False
+        if count == total:
+            return Cut(math.inf, 0)
+        if count == 0:
+            return Cut(0.0, 0)
+        reader = _Reader(self.sources)
+        if total <= _SMALL:
+            return _cut_among(np.concatenate(list(reader.chunks())), count)
+        found = self._cut_inside(count)
+        if found is None:
+            limit = max(_SMALL, total // 48)
+            low, high = _bracket(reader, count / total, total)
+            if low < high:
+                self._below, self._inside = reader.between(low, high, limit)
+                if sum(piece.size for piece in self._inside.values()) <= limit:
+                    found = self._cut_inside(count)
+            if found is None:
+                self._inside = {}
+                return _bisect(reader, count, total, limit, (low - 1, low, high - 1, high))
+        self._bracketed = True
+        return found
+
+    def drop(self, sources: Sequence[Source]) -> None:
+        """Goes on without some of the sources."""
+        names = {source.name for source in sources}
+        self.sources = [source for source in self.sources if source.name not in names]
+        self._inside = {place: x for place, x in self._inside.items() if place[0] not in names}
+
+    def short_of(self, floor: int, cut: Cut) -> list[Source]:
+        """The sources of which the last cut keeps fewer than `floor` (and than all they have)."""
+        inside: dict[str, list[np.ndarray]] = {source.name: [] for source in self.sources}
+        for (name, _), piece in self._inside.items():
+            inside[name].append(piece)
+        short, ties = [], cut.ties
+        for source in self.sources:
+            below, pieces = self._below.get(source.name, 0), inside[source.name]
+            if not self._bracketed:
+                below = 0
+                chunks = source.pieces(np.dtype(np.float64))
+                pieces = [x if free is None else x[free] for _, x, free in chunks]
+            below += sum(int(np.count_nonzero(piece < cut.threshold)) for piece in pieces)
+            gone = min(ties, sum(int(np.count_nonzero(x == cut.threshold)) for x in pieces))
+            ties -= gone
+            if source.size - below - gone < min(floor, source.size):
+                short.append(source)
+        return short
+
+    def _cut_inside(self, count: int) -> Cut | None:
+        """The cut, if it lies inside the bracket of the last pass."""
+        if not self._inside:
+            return None
+        count -= sum(self._below[source.name] for source in self.sources)
+        inside = np.concatenate(list(self._inside.values()))
+        if not 0 <= count < inside.size:
+            return None
+        cut = _cut_among(inside, count)
+        if not cut.ties:
+            return cut
+        places = (at for at, piece in self._inside.items() if np.any(piece == cut.threshold))
+        return cut._replace(places=frozenset(places))
 
 
 def find_cut(sources: Sequence[Source], count: int) -> Cut:
-    """The cut that removes exactly the `count` lowest scores.
-
-    Equal scores go in the order of `sources`, then of the flat index.
-
-    Args:
-        sources: Checked sources.
-        count: How many to remove, from 0 to the number of scores.
-    """
-    total = sum(source.size for source in sources)
-    if not 0 <= count <= total:
-        raise ValueError(f"cannot remove {count} of {total} scores")
-    if count == total:
-        return Cut(math.inf, 0)
-    if count == 0:
-        return Cut(0.0, 0)
-    reader = _Reader(sources)
-    if total <= _SMALL:
-        return _cut_among(np.concatenate(list(reader.chunks())), count)
-    limit = max(_SMALL, total // 64)
-    low, high = _bracket(reader, count / total, total)
-    if low < high:
-        upto_low, inside = reader.between(low, high, limit)
-        if upto_low <= count < upto_low + inside.size <= upto_low + limit:
-            return _cut_among(inside, count - upto_low)
-    return _bisect(reader, count, total, limit, (low - 1, low, high - 1, high))
+    """The cut that removes exactly the `count` lowest scores of `sources`; see `Cutter.cut`."""
+    return Cutter(sources).cut(count)
 
 
 class _Reader:
@@ -104,7 +198,7 @@ class _Reader:
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
         self.dtype = np.result_type(*(source.dtype for source in sources))
-        self.bits = np.dtype(np.uint32 if self.dtype == np.float32 else np.uint64)
+        self.bits = _BITS[self.dtype]
 
     def chunks(self) -> Iterator[np.ndarray]:
         for source in self.sources:
@@ -125,22 +219,30 @@ class _Reader:
         high = self.score(key)
         return sum(int(np.count_nonzero(chunk <= high)) for chunk in self.chunks())
 
-    def between(self, low_key: int, high_key: int, limit: int) -> tuple[int, np.ndarray]:
-        """How many scores are at most that of `low_key`, and the scores between the two.
+    def between(
+        self, low_key: int, high_key: int, limit: int
+    ) -> tuple[dict[str, int], dict[tuple[str, int], np.ndarray]]:
+        """By source, how many scores are at most that of the low key; by chunk, those between.
 
         Once more than `limit` are found no more are gathered.
         """
         low, high = self.score(low_key), self.score(high_key)
-        count, length, found = 0, 0, [np.empty(0, self.dtype)]
-        for chunk in self.chunks():
-            upto = chunk <= low
-            count += int(np.count_nonzero(upto))
-            if length <= limit:
-                inside = chunk < high
-                inside ^= upto  # low < high, so what is up to low is below high as well
-                found.append(chunk[inside])
-                length += found[-1].size
-        return count, np.concatenate(found)
+        counts: dict[str, int] = {}
+        found: dict[tuple[str, int], np.ndarray] = {}
+        length = 0
+        for source in self.sources:
+            count = 0
+            for start, scores, free in source.pieces(self.dtype):
+                chunk = scores if free is None else scores[free]
+                upto = chunk <= low
+                count += int(np.count_nonzero(upto))
+                if length <= limit:
+                    inside = chunk < high
+                    inside ^= upto  # low < high, so what is up to low is below high as well
+                    part = found[source.name, start] = chunk.compress(inside)
+                    length += part.size
+            counts[source.name] = count
+        return counts, found
 
 
 def _bracket(reader: _Reader, share: float, total: int) -> tuple[int, int]:
@@ -158,13 +260,15 @@ def _bracket(reader: _Reader, share: float, total: int) -> tuple[int, int]:
         return 0, 0
     middle = share * scores.size
     spread = _SPREAD * math.sqrt(share * (1 - share) * scores.size) + 1
-    low = scores[max(0, math.floor(middle - spread))]
-    high = scores[min(scores.size - 1, math.ceil(middle + spread))]
-    return reader.key(low), reader.key(high)
+    first, last = math.floor(middle - spread), math.ceil(middle + spread)
+    low = -1 if first < 0 else reader.key(scores[first])
+    high = reader.key(math.inf if last >= scores.size else scores[last])
+    return low, high
 
 
 def _cut_among(scores: np.ndarray, count: int) -> Cut:
-    threshold = np.partition(scores, count)[count]
+    scores.partition(count)
+    threshold = scores[count]
     return Cut(float(threshold), count - int(np.count_nonzero(scores < threshold)))
 
 
@@ -184,8 +288,8 @@ def _bisect(reader: _Reader, count: int, total: int, limit: int, probes: Sequenc
             top, upto_top = key, upto
     if top - bottom == 1:
         return Cut(float(reader.score(top)), count - upto_bottom)
-    _, inside = reader.between(bottom, top + 1, limit)
-    return _cut_among(inside, count - upto_bottom)
+    _, pieces = reader.between(bottom, top + 1, limit)
+    return _cut_among(np.concatenate(list(pieces.values())), count - upto_bottom)
 
 
 def pack(source: Source, cut: Cut) -> tuple[np.ndarray, int]:
@@ -199,7 +303,7 @@ def pack(source: Source, cut: Cut) -> tuple[np.ndarray, int]:
         kept = scores >= threshold
         if free is not None:
             kept &= free
-        if ties:
+        if ties and (cut.places is None or (source.name, start) in cut.places):
             equal = np.flatnonzero(kept & (scores == threshold))[:ties]
             kept[equal] = False
             ties -= equal.size

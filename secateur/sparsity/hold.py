@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -77,9 +77,11 @@ class HeldMasks:
     Args:
         model: A built model.
         masks: Masks of some or all of its weights.
+        remember: Whether a weight that comes back does so with the value it had when it went,
+            rather than from zero. It takes the memory of the weights once more.
     """
 
-    def __init__(self, model: keras.Model, masks: Masks) -> None:
+    def __init__(self, model: keras.Model, masks: Masks, *, remember: bool = False) -> None:
         self._model = model
         self._weights = {path: v for path, v in _checked(model, masks).items() if path in masks}
         self._before: dict[str, Callable[[Any], Any] | None] = {}
@@ -87,10 +89,14 @@ class HeldMasks:
             self._masks = {
                 path: tf.Variable(masks[path], trainable=False, name="mask") for path in masks
             }
+            self._memories = {
+                path: tf.Variable(_exact(self._weights[path]), trainable=False, name="memory")
+                for path in (masks if remember else ())
+            }
         self.masks = masks
 
     def update(self, masks: Masks) -> None:
-        """Puts other masks of the same weights in force, at once; weights may come back, from zero.
+        """Puts other masks of the same weights in force, at once; weights may come back.
 
         Raises:
             ValueError: If the masks are for other weights.
@@ -99,8 +105,43 @@ class HeldMasks:
             raise ValueError("masks can only be updated by masks of the same weights")
         masks.check({path: self.masks.shape(path) for path in self.masks})
         for path, variable in self._masks.items():
-            variable.assign(masks[path])
+            mask = tf.convert_to_tensor(masks[path])
+            if path in self._memories:
+                full = self.full_value(path)
+                self._memories[path].assign(full)
+                self._weights[path].assign(tf.where(mask, full, tf.zeros_like(full)))
+            variable.assign(mask)
         self.masks = masks
+        self.enforce()
+
+    def full_value(self, path: str) -> tf.Tensor:
+        """A weight with what is removed put back as it was, float32 or wider."""
+        value = _exact(self._weights[path])
+        return tf.where(self._masks[path], value, self._memories.get(path, tf.zeros_like(value)))
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """The model with all that is removed put back as it was; masked again at the end."""
+        for path, weight in self._weights.items():
+            weight.assign(tf.cast(self.full_value(path), weight.dtype))
+        try:
+            yield
+        finally:
+            self.enforce()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Masks (packed) and remembered values, to go on from after `restore`."""
+        state = {f"mask/{path}": self.masks.bits(path) for path in self.masks}
+        return state | {f"memory/{path}": m.numpy() for path, m in self._memories.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Puts the masks and values of a `state` in force; the model's weights are its own."""
+        packed = {p: (self.masks.shape(p), state[f"mask/{p}"]) for p in self.masks}
+        self.masks = Masks.from_packed(packed, self.masks.model_digest)
+        for path, variable in self._masks.items():
+            variable.assign(self.masks[path])
+        for path, memory in self._memories.items():
+            memory.assign(state[f"memory/{path}"])
         self.enforce()
 
     def enforce(self) -> None:
@@ -151,6 +192,11 @@ class _MaskConstraint:
         if model is not None:
             _mask_average(model, self._weight, self._mask)
         return masked
+
+
+def _exact(weight: keras.Variable) -> tf.Tensor:
+    value = tf.convert_to_tensor(weight.value)
+    return value if value.dtype == tf.float64 else tf.cast(value, tf.float32)
 
 
 def _masked(value: Any, mask: tf.Variable) -> tf.Tensor:

@@ -66,48 +66,47 @@ def _ratio(target: TargetConfig) -> float:
 class Gradual:
     """The cubic schedule of Zhu & Gupta 2017 ("To prune, or not to prune", equation 1).
 
-    `s_t = s_f + (s_i - s_f) · (1 - (t - begin) / (end - begin))³`, with `s_i = 0`.
+    `s_t = s_f + (s_i - s_f) · (1 - (t - begin) / (end - begin))³`, with `s_i = 0`; here as a share
+    of the final sparsity `s_f`, which may be one ratio or a ratio for each layer.
 
     Attributes:
-        ratio: `s_f`, the share removed from `end` on.
         begin: First step at which masks are updated.
-        end: Step at which the full ratio is reached.
+        end: Step at which the full sparsity is reached.
         frequency: Steps between two updates.
     """
 
-    ratio: float
     begin: int
     end: int
     frequency: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.begin < self.end or self.frequency < 1 or not 0 <= self.ratio < 1:
+        if not 0 <= self.begin < self.end or self.frequency < 1:
             raise ValueError(
-                "a gradual schedule needs 0 <= begin < end, frequency >= 1 and 0 <= ratio < 1, "
-                f"not {self}"
+                f"a gradual schedule needs 0 <= begin < end and frequency >= 1, not {self}"
             )
 
-    def ratio_at(self, step: int) -> float:
-        """Share removed after the update of `step`; 0 before `begin`, `ratio` from `end` on."""
+    def share_at(self, step: int) -> float:
+        """Share of the final sparsity after `step` steps: 0 up to `begin`, 1 from `end` on."""
         if step < self.begin:
             return 0.0
         if step >= self.end:
-            return self.ratio
-        left = 1.0 - (step - self.begin) / (self.end - self.begin)
-        return self.ratio * (1.0 - left**3)
+            return 1.0
+        return 1.0 - (1.0 - (step - self.begin) / (self.end - self.begin)) ** 3
 
-    def updates_at(self, step: int) -> bool:
-        """Whether `step` updates the masks: each `frequency`-th from `begin`, and `end`."""
-        return self.begin <= step <= self.end and (
-            (step - self.begin) % self.frequency == 0 or step == self.end
-        )
+    def updates(self, step: int) -> int:
+        """How many updates are due in the first `step` steps: every `frequency`-th, and `end`."""
+        if step < self.begin:
+            return 0
+        length = self.end - self.begin
+        regular = min(step - self.begin, length) // self.frequency + 1
+        return regular + (step >= self.end and length % self.frequency != 0)
 
 
 def gradual(target: TargetConfig, steps: int) -> Gradual:
     """The schedule of a gradual target for a fine-tuning of `steps` training steps.
 
-    The full ratio is reached before the last step whatever the rounding, so that training always
-    ends at `target.ratio`.
+    The full sparsity is reached before the last step whatever the rounding, so that training
+    always ends at the target.
 
     Raises:
         ValueError: If the target is not gradual, or `steps` are too few to update a mask twice.
@@ -121,9 +120,14 @@ def gradual(target: TargetConfig, steps: int) -> Gradual:
             f"fine-tuning has {steps} steps, too few for a gradual schedule from {target.begin} to "
             f"{target.end} of them; train longer or use schedule one_shot"
         )
-    return Gradual(_ratio(target), begin, end, target.frequency)
+    return Gradual(begin, end, target.frequency)
 
 
-def at_ratio(target: TargetConfig, ratio: float) -> TargetConfig:
-    """`target` as a one-shot target of another ratio: what `select` gets at one step."""
-    return target.model_copy(update={"ratio": ratio, "schedule": "one_shot"})
+def at_share(target: TargetConfig, share: float) -> TargetConfig:
+    """`target` as a one-shot target of a share of its sparsity: what `select` gets at one step."""
+    change: dict[str, object] = {"schedule": "one_shot"}
+    if target.ratio is not None:
+        change["ratio"] = target.ratio * share
+    if isinstance(target.allocation, dict):
+        change["allocation"] = {glob: r * share for glob, r in target.allocation.items()}
+    return target.model_copy(update=change)

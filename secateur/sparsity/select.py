@@ -62,8 +62,9 @@ def select(
         Source(path, scores[path], within.bits(path) if within and path in within else None)
         for path in layouts
     ]
-    for source in sources:
-        source.check()
+    if target.pattern != "weight":  # single weights are checked while they are gone through
+        for source in sources:
+            source.check()
     shown = len(notices)
     if target.n_of_m:
         bits = _n_of_m(sources, layouts, target.n_of_m, notices)
@@ -75,9 +76,9 @@ def select(
         source.name: (layouts[source.name].shape, some)
         for source, some in zip(sources, bits, strict=True)
     }
-    masks = Masks.from_packed(packed, model_digest)
-    removed = masks.size() - masks.kept()
     if target.ratio is None:
+        masks = Masks.from_packed(packed)
+        removed = masks.size() - masks.kept()
         notices.append(
             f"{_amount(target)} removes {removed} of {masks.size()} weights: a ratio of "
             f"{masks.sparsity():.4f}"

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from secateur.sparsity.allocation import apportion, erk_shares, lamp_scores
-from secateur.sparsity.cut import Cut, Source, find_cut, pack
+from secateur.sparsity.cut import Cut, Cutter, Source, find_cut, pack
 from secateur.sparsity.layout import Layout
+
+
+class Amount(NamedTuple):
+    """How many weights a kernel has, and how many of them can still be removed."""
+
+    name: str
+    total: int
+    size: int
 
 
 def by_ratio(
@@ -20,35 +29,54 @@ def by_ratio(
     notices: list[str],
 ) -> list[np.ndarray]:
     """Packed masks that remove `round(ratio · weights)` of all, shared out by `allocation`."""
-    total = sum(source.total for source in sources)
-    wanted = round(ratio * total) - (total - sum(source.size for source in sources))
-    most = sum(max(0, source.size - floor) for source in sources)
-    count = min(max(wanted, 0), most)
-    if count < wanted:
-        notices.append(
-            f"ratio {ratio:g} cannot be met: every kernel keeps {floor} of its weights, so "
-            f"{total - sum(s.size for s in sources) + count} of {total} weights are removed"
-        )
+    amounts = [Amount(source.name, source.total, source.size) for source in sources]
+    count = removable(amounts, ratio, floor, notices)
     if allocation == "global":
         return _by_cut(sources, count, floor, notices)
     if allocation == "lamp":
         ranked = [Source(source.name, lamp_scores(np.sort(_free(source)))) for source in sources]
-        bits = _by_cut(ranked, count, floor, notices)
-        kept = [_count(some) for some in bits]
+        kept = [_count(some) for some in _by_cut(ranked, count, floor, notices)]
     else:
-        shares = [1.0] * len(sources) if allocation == "uniform" else erk_shares(layouts)
-        claims = [share * source.total for share, source in zip(shares, sources, strict=True)]
-        high = [source.size for source in sources]
-        low = [min(floor, size) for size in high]
-        remaining = sum(high) - count
-        kept = apportion(claims, remaining, low, high)
-        unbounded = apportion(claims, remaining, [0] * len(high), high)
-        for source, number, free in zip(sources, kept, unbounded, strict=True):
-            if free < number <= floor:
-                notices.append(_floored(source.name, number))
+        kept = share_out(amounts, layouts, allocation, count, floor, notices)
     return [
         _remove(source, source.size - number) for source, number in zip(sources, kept, strict=True)
     ]
+
+
+def removable(amounts: Sequence[Amount], ratio: float, floor: int, notices: list[str]) -> int:
+    """How many weights have to go for `ratio` of all to be gone, as far as the floor lets them."""
+    total = sum(amount.total for amount in amounts)
+    gone = total - sum(amount.size for amount in amounts)
+    wanted = round(ratio * total) - gone
+    count = min(max(wanted, 0), sum(max(0, amount.size - floor) for amount in amounts))
+    if count < wanted:
+        notices.append(
+            f"ratio {ratio:g} cannot be met: every kernel keeps {floor} of its weights, so "
+            f"{gone + count} of {total} weights are removed"
+        )
+    return count
+
+
+def share_out(
+    amounts: Sequence[Amount],
+    layouts: Sequence[Layout],
+    allocation: str,
+    count: int,
+    floor: int,
+    notices: list[str],
+) -> list[int]:
+    """How many weights each kernel keeps when `count` go in all, by `uniform` or `erk`."""
+    shares = [1.0] * len(amounts) if allocation == "uniform" else erk_shares(layouts)
+    claims = [share * amount.total for share, amount in zip(shares, amounts, strict=True)]
+    high = [amount.size for amount in amounts]
+    low = [min(floor, size) for size in high]
+    remaining = sum(high) - count
+    kept = apportion(claims, remaining, low, high)
+    unbounded = apportion(claims, remaining, [0] * len(high), high)
+    for amount, number, free in zip(amounts, kept, unbounded, strict=True):
+        if free < number <= floor:
+            notices.append(_floored(amount.name, number))
+    return kept
 
 
 def by_layer(
@@ -94,22 +122,20 @@ def _by_cut(
     A source that the cut would empty gives what it can, and the others give the rest: the same as
     a cut through all weights but the `floor` best of each source.
     """
-    floored: dict[str, np.ndarray] = {}
-    while True:
-        rest = [source for source in sources if source.name not in floored]
-        cut = find_cut(rest, count)
-        masks, ties = {}, cut.ties
-        for source in rest:
-            masks[source.name], ties = pack(source, Cut(cut.threshold, ties))
-        low = [s for s in rest if _count(masks[s.name]) < min(floor, s.size)]
-        if not low:
-            masks |= floored
-            return [masks[source.name] for source in sources]
-        for source in low:
+    cutter, masks = Cutter(sources), dict[str, np.ndarray]()
+    cut = cutter.cut(count)
+    while short := cutter.short_of(floor, cut):
+        for source in short:
             removed = max(0, source.size - floor)
-            floored[source.name] = _remove(source, removed)
+            masks[source.name] = _remove(source, removed)
             notices.append(_floored(source.name, source.size - removed))
             count -= removed
+        cutter.drop(short)
+        cut = cutter.cut(count)
+    for source in cutter.sources:
+        masks[source.name], ties = pack(source, cut)
+        cut = cut._replace(ties=ties)
+    return [masks[source.name] for source in sources]
 
 
 def _cut(source: Source, cut: Cut, floor: int, notices: list[str]) -> tuple[np.ndarray, int]:

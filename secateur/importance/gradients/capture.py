@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -55,7 +55,8 @@ class Capture:
     """Records the calls of some layers while a model runs eagerly.
 
     Use `with capture.installed():` around the forward passes; `capture.tape` is the tape that
-    shall watch, `capture.calls` what was recorded since it was last emptied.
+    shall watch, `capture.calls` what was recorded since it was last emptied. With
+    `capture.handle`, a function, each call is handed over at once and not kept.
 
     Args:
         model: Any built Keras model.
@@ -70,6 +71,7 @@ class Capture:
         self.outputs = outputs
         self.calls: list[Call] = []
         self.tape: tf.GradientTape | None = None
+        self.handle: Callable[[Call], None] | None = None
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[Capture]:
@@ -103,7 +105,10 @@ class Capture:
                 self._watch(result)
                 record.watched.append(("", result, result))
             record.output = output
-            self.calls.append(record)
+            if self.handle is None:
+                self.calls.append(record)
+            else:
+                self.handle(record)
             return output
 
         def activation(name: str, function: Any) -> Any:

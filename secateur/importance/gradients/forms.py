@@ -199,10 +199,10 @@ def _correlation(layer: Any, images: tf.Tensor, out: tf.Tensor, groups: int) -> 
             _exact(images[low:high]), kernel, layer.strides, layer.dilation_rate, spatial
         )
         if groups == 1:
-            return tf.reshape(tf.concat(seen, -1), [high - low, positions, 1, taps * c])
-        stacked = tf.reshape(tf.stack(seen, -2), [high - low, positions, taps, groups, c])
-        stacked = tf.transpose(stacked, [0, 1, 3, 2, 4])
-        return tf.reshape(stacked, [high - low, positions, groups, taps * c])
+            return tf.reshape(seen, [high - low, positions, 1, taps * c])
+        parted = tf.reshape(seen, [high - low, positions, taps, groups, c])
+        parted = tf.transpose(parted, [0, 1, 3, 2, 4])
+        return tf.reshape(parted, [high - low, positions, groups, taps * c])
 
     def right(low: int, high: int) -> tf.Tensor:
         return tf.reshape(_exact(out[low:high]), [high - low, positions, groups, f // groups])
@@ -222,7 +222,7 @@ def _depthwise_term(layer: Any, shape: Any, x: tf.Tensor, delta: tf.Tensor) -> T
 
     def left(low: int, high: int) -> tf.Tensor:
         seen = windows(_exact(x[low:high]), kernel, layer.strides, layer.dilation_rate, spatial)
-        return tf.reshape(tf.stack(seen, -1), [high - low, positions, c, taps])
+        return tf.transpose(tf.reshape(seen, [high - low, positions, taps, c]), [0, 1, 3, 2])
 
     def right(low: int, high: int) -> tf.Tensor:
         return tf.reshape(_exact(delta[low:high]), [high - low, positions, c, m])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -26,8 +27,6 @@ class Passes:
     """Runs the model of a `Run` and hands back the terms of its weights.
 
     Use inside `with passes.installed():`.
-
-    Attributes:
     """
 
     def __init__(self, run: Run):
@@ -43,23 +42,32 @@ class Passes:
         self._capture = Capture(run.model, layers)
         self.installed = self._capture.installed
 
-    def batch_size(self, calls: list[Call], examples: int) -> int:
+    def batch_size(self, calls: list[Call], examples: int, *, streamed: bool = False) -> int:
         """How many examples to run at a time, going by what a few of them took."""
-        return self._run.batch_size or fitting_batch(calls, examples)
+        return self._run.batch_size or fitting_batch(calls, examples, streamed=streamed)
 
     def forward(self, batch: Batch) -> list[Call]:
         """Runs the model. The calls' deltas are stand-ins that have the right shape."""
-        capture = self._capture
-        capture.calls, capture.tape = [], None
-        self._run.model(batch.x, training=False)
-        calls, capture.calls = capture.calls, []
-        for call in calls:
+        calls: list[Call] = []
+        self.stream(batch, calls.append)
+        return calls
+
+    def stream(self, batch: Batch, handle: Callable[[Call], None]) -> None:
+        """Runs the model and hands over each call once it is made, with stand-ins as deltas."""
+
+        def complete(call: Call) -> None:
             # Ones: what a transposed convolution's kernel sees of them is where it counts.
             call.deltas = [
                 tf.ones_like(z) if isinstance(call.layer, TRANSPOSED) else z
                 for _, z, _ in call.watched
             ]
-        return calls
+            handle(call)
+
+        self._capture.tape, self._capture.handle = None, complete
+        try:
+            self._run.model(batch.x, training=False)
+        finally:
+            self._capture.handle = None
 
     def backward(
         self, batch: Batch, variables: list[keras.Variable]
@@ -98,10 +106,17 @@ class Passes:
         return terms
 
 
-def fitting_batch(calls: list[Call], examples: int) -> int:
-    """How many examples to run at a time, so that what the layers hold stays bounded."""
-    held = sum(_bytes(call.arguments) + _bytes(call.output) for call in calls)
-    return max(1, min(_BATCH_BYTES * examples // max(1, held), _BATCH_LIMIT))
+def fitting_batch(calls: list[Call], examples: int, *, streamed: bool = False) -> int:
+    """How many examples to run at a time, so that what the layers hold stays bounded.
+
+    Args:
+        calls: The calls of a trial.
+        examples: Its examples.
+        streamed: Whether one call at a time is held, and not all of them.
+    """
+    held = [_bytes(call.arguments) + _bytes(call.output) for call in calls]
+    most = max(held, default=0) if streamed else sum(held)
+    return max(1, min(_BATCH_BYTES * examples // max(1, most), _BATCH_LIMIT))
 
 
 def _bytes(values: Any) -> int:

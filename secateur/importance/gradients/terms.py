@@ -114,6 +114,9 @@ class Product:
         return self.layout(sums)[0]
 
     def _product(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+        if self.sizes[2] == 1 and left.shape[0] == 1:  # a plain product is faster than a batch
+            product = tf.matmul(left[0, :, 0], right[0, :, 0], transpose_a=True)
+            return product[None, None]
         if self.sizes[2] == 1:
             product = tf.matmul(left[:, :, 0], right[:, :, 0], transpose_a=True)
             return product[:, None]
@@ -216,16 +219,20 @@ def windows(
     strides: Sequence[int],
     dilation: Sequence[int],
     output: Sequence[int],
-) -> list[tf.Tensor]:
-    """For each tap of a kernel, what it sees: tensors (examples, *output, channels)."""
-    seen = []
-    for tap in np.ndindex(*kernel):
-        index = [slice(None)]
-        for t, step, spread, length in zip(tap, strides, dilation, output, strict=True):
-            start = t * spread
-            index.append(slice(start, start + (length - 1) * step + 1, step))
-        seen.append(images[tuple(index)])
-    return seen
+) -> tf.Tensor:
+    """What each tap of a kernel sees: shape (examples, *output, taps · channels), taps first.
+
+    One axis after the other, the last one first: k + k slices in place of k · k, and longer pieces
+    to copy.
+    """
+    for axis in reversed(range(len(kernel))):
+        step, length = strides[axis], output[axis]
+        before = [slice(None)] * (axis + 1)
+        starts = [tap * dilation[axis] for tap in range(kernel[axis])]
+        images = tf.concat(
+            [images[(*before, slice(at, at + (length - 1) * step + 1, step))] for at in starts], -1
+        )
+    return images
 
 
 def same_padding(

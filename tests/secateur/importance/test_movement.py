@@ -3,11 +3,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from secateur.importance import score
 from secateur.importance.movement import Movement
 from secateur.models.weights import prunable_weights
-from tests.secateur.importance.zoo import examples
+from tests.secateur.importance.zoo import MODELS, examples, randomize
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -62,6 +63,39 @@ def test_as_a_criterion_leaves_the_model(optimizer: str) -> None:
         assert array.min() == 0
         assert array.max() > 0
         np.testing.assert_array_equal(array, second[path])
+
+
+KINDS = ("conv2d", "depthwise2d", "conv1d_transpose", "embedding", "lstm", "attention", "shared")
+
+
+@pytest.mark.parametrize("name", [*KINDS, "einsum_dense_heads", "nested", "tied"])
+def test_as_a_criterion_equals_a_loop(name: str) -> None:
+    """One epoch of gradient descent, written out, on the batches that the seed gives."""
+    model = randomize(MODELS[name]())
+    model.compile(optimizer=keras.optimizers.SGD(0.05), loss=LOSS)
+    x, y = examples(model, 10)
+    scores = score(model, (x, y), "movement", batch_size=4, seed=7)
+    order = np.arange(10)
+    np.random.default_rng(7).shuffle(order)
+    weights = prunable_weights(model)
+    totals = {w.path: np.zeros(w.variable.shape) for w in weights}
+    for low in range(0, 10, 4):
+        rows = order[low : low + 4]
+        with tf.GradientTape() as tape:
+            loss = LOSS(y[rows], model(tf.gather(x, rows), training=True))
+        variables = model.trainable_variables
+        gradients = tape.gradient(loss, [v.value for v in variables])
+        steps = {
+            id(v): tf.convert_to_tensor(g).numpy()
+            for v, g in zip(variables, gradients, strict=True)
+        }
+        for weight in weights:
+            totals[weight.path] -= weight.variable.numpy() * steps[id(weight.variable)]
+        for variable in variables:
+            variable.assign(variable.numpy() - 0.05 * steps[id(variable)])
+    least = min(total.min() for total in totals.values())
+    for path, total in totals.items():
+        np.testing.assert_allclose(scores[path], total - least, rtol=1e-3, atol=1e-5)
 
 
 def test_nothing_observed() -> None:

@@ -1,12 +1,14 @@
 """Selection of single weights against a plain sort of all scores put together."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secateur.sparsity import cut
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout
 from secateur.sparsity.select import select
@@ -56,10 +58,18 @@ def sorted_reference(scores, count, floor=1):
     return {path: masks[path].reshape(scores[path].shape) for path in scores}, removed
 
 
-@quick
-@given(scored_layers(), ratio_values, st.integers(1, 5))
-def test_global_is_one_sort_of_everything(scores, ratio, floor):
-    masks = select(scores, TargetConfig(ratio=ratio, floor=floor))
+@settings(deadline=None, max_examples=200)
+@given(
+    scored_layers(),
+    ratio_values,
+    st.integers(1, 5),
+    st.sampled_from([0, 6, 20, cut._SMALL]),
+    st.sampled_from([8, 16, cut._CHUNK]),
+)
+def test_global_is_one_sort_of_everything(scores, ratio, floor, small, chunk):
+    # Small sizes make what is drawn here large: it is streamed, sampled and bisected.
+    with mock.patch.multiple(cut, _SMALL=small, _CHUNK=chunk, _STEP=3):
+        masks = select(scores, TargetConfig(ratio=ratio, floor=floor))
     expected, removed = sorted_reference(scores, round(ratio * total(scores)), floor)
     for path in scores:
         np.testing.assert_array_equal(masks[path], expected[path])
@@ -238,7 +248,9 @@ def test_notices_of_the_scores_are_passed_on():
     assert select(Scores(SCORES), TargetConfig(ratio=0.5)).notices == ("a layer was skipped",)
 
 
-def test_large_arrays_with_every_kind_of_ties():
+@pytest.mark.parametrize("small", [1000, cut._SMALL])
+def test_large_arrays_with_every_kind_of_ties(small, monkeypatch):
+    monkeypatch.setattr(cut, "_SMALL", small)  # to stream, or not, what is small enough for a test
     random = np.random.default_rng(0)
     continuous = random.random((400, 500), np.float32)
     cases = {

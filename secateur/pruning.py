@@ -1,0 +1,288 @@
+"""`secateur.prune`: the whole of pruning as one function, for notebooks and scripts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from secateur.evaluation.counts import count_layers
+from secateur.evaluation.schema import LayerCount
+from secateur.importance.config import ImportanceConfig
+from secateur.importance.names import BUILT_IN, DEFAULT
+from secateur.importance.scoring import score
+from secateur.models.weights import content_digest
+from secateur.sparsity.combine import check_combination
+from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.gradual import GradualPruning
+from secateur.sparsity.hold import hold
+from secateur.sparsity.layout import describe
+from secateur.sparsity.masks import Masks
+from secateur.sparsity.methods import rewrite
+from secateur.sparsity.schedule import rounds
+from secateur.sparsity.select import select
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What `prune` gives.
+
+    Attributes:
+        model: The pruned model, a plain Keras model whose removed weights are zero.
+        masks: Weight path -> boolean array, True = kept. Train on under
+            `secateur.sparsity.hold(model, masks)`, or zeros come back.
+        layers: The layers with prunable weights: `name`, `kind`, `parameters`, `nonzero`,
+            `sparsity`.
+        metrics: By subject, `dense`, `pruned` and `fine_tuned`: what `model.evaluate` says on
+            `validation`; empty without it.
+        history: Of each fine-tuning, metric -> one value for each epoch.
+        notices: What was skipped, floored or not met, and why.
+    """
+
+    model: keras.Model
+    masks: Masks
+    layers: list[LayerCount]
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    history: list[dict[str, list[float]]] = field(default_factory=list)
+    notices: tuple[str, ...] = ()
+
+    @property
+    def sparsity(self) -> float:
+        """Zeros / prunable weights of the whole model."""
+        total = sum(layer.parameters for layer in self.layers)
+        return 1 - sum(layer.nonzero for layer in self.layers) / total
+
+    def __str__(self) -> str:
+        width = max(len(layer.name) for layer in self.layers)
+        lines = [f"{'layer':<{width}}  {'weights':>11}  {'nonzero':>11}  sparsity"]
+        lines += [
+            f"{x.name:<{width}}  {x.parameters:>11,}  {x.nonzero:>11,}  {x.sparsity:>8.2%}"
+            for x in self.layers
+        ]
+        for subject, values in self.metrics.items():
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+            lines.append(f"{subject}: {shown}")
+        return "\n".join([*lines, *self.notices])
+
+
+def prune(
+    model: keras.Model,
+    data: Any = None,
+    ratio: float | None = None,
+    *,
+    criterion: str = DEFAULT,
+    epochs: int = 0,
+    batch_size: int = 32,
+    validation: Any = None,
+    loss: Any = None,
+    examples: int | None = None,
+    pool: str | None = None,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+    in_place: bool = False,
+    verbose: Any = 0,
+    **target: Any,
+) -> Pruned:
+    """Prunes a Keras model: scores its weights, removes the least, fine-tunes what is left.
+
+        pruned = secateur.prune(model, (x, y), ratio=0.9, epochs=5)
+        pruned.model.save("small.keras")
+
+    Args:
+        model: A built Keras model of any kind; compiled, if it is to be fine-tuned.
+        data: Training data for scores and fine-tuning: a tuple `(x, y)` or `(x, y, sample_weight)`
+            of arrays, or a batched `tf.data.Dataset` of them. Some criteria need none.
+        ratio: Share of the prunable weights to remove, 0 <= ratio < 1.
+        criterion: What a weight is worth; see `secateur.importance.names`.
+        epochs: Passes over the data after pruning; after each round of schedule iterative, in all
+            of schedule gradual, which prunes along the way. It uses the model's optimizer.
+        batch_size: Examples a step of fine-tuning, where `data` are arrays.
+        validation: Data as above, to measure on; the model has to be compiled.
+        loss: What the criterion differentiates; None for the loss the model was compiled with.
+        examples: How many examples the criterion looks at, at most; None for all.
+        pool: `l1`, `l2`, `mean` or `max`: gives each weight the pooled score of its unit.
+        tolerance: Up to which size a weight counts as zero, for criterion density.
+        seed: Seed of what the criterion draws.
+        in_place: Whether to prune `model` itself. Otherwise it is left as it is, and a copy with a
+            fresh optimizer is pruned.
+        verbose: As in `model.fit`.
+        **target: Fields of `secateur.sparsity.config.TargetConfig` beside `ratio`: `threshold`,
+            `quantile`, `pattern` ("2:4", "1x4", "channel"), `allocation`, `schedule`, `rounds`,
+            `begin`, `end`, `frequency`, `include`, `exclude`, `pooling`, `floor`.
+
+    Returns:
+        The pruned model, its masks, and what is to be known of them.
+
+    Raises:
+        ValueError: One sentence on what does not fit, before any work where that can be known.
+    """
+    wanted = TargetConfig(ratio=ratio, **target)
+    importance = ImportanceConfig(
+        criterion=criterion, examples=examples, pool=pool, tolerance=tolerance
+    )
+    check_combination(criterion, wanted, pool)
+    if epochs and (data is None or not model.compiled):
+        raise ValueError(
+            "Fine-tuning needs data and a compiled model: pass data=(x, y) and call model.compile, "
+            "or leave epochs out."
+        )
+    if validation is not None and not model.compiled:
+        raise ValueError("Measuring on validation needs a compiled model: call model.compile.")
+    if wanted.schedule == "gradual" and not epochs:
+        raise ValueError("schedule gradual prunes during fine-tuning: pass epochs.")
+    work = _Work(
+        model if in_place else _copied(model),
+        data,
+        wanted,
+        {**importance.model_dump(), "loss": loss, "seed": seed},
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=validation,
+        verbose=verbose,
+    )
+    masks = work.gradual() if wanted.schedule == "gradual" else work.in_rounds()
+    return Pruned(
+        work.model, masks, count_layers(work.model), work.metrics, work.history, masks.notices
+    )
+
+
+class _Work:
+    """One call of `prune`."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Any,
+        target: TargetConfig,
+        scoring: dict[str, Any],
+        *,
+        epochs: int,
+        batch_size: int,
+        validation: Any,
+        verbose: Any,
+    ) -> None:
+        self.model, self._data, self._target, self._scoring = model, data, target, scoring
+        self._epochs, self._batch_size, self._verbose = epochs, batch_size, verbose
+        self._validation = validation
+        self.metrics: dict[str, dict[str, float]] = {}
+        self.history: list[dict[str, list[float]]] = []
+        self._layouts = describe(model)
+        self._measure("dense")
+
+    def in_rounds(self) -> Masks:
+        """Schedules one_shot and iterative."""
+        masks: Masks | None = None
+        for target in rounds(self._target):
+            masks = self._chosen(target, masks)
+            with hold(self.model, masks):
+                self._measure("pruned")
+                if self._epochs:
+                    self._fit([])
+        assert masks is not None
+        if self._epochs:
+            self._measure("fine_tuned")
+        return masks
+
+    def gradual(self) -> Masks:
+        """Schedule gradual."""
+        criterion = BUILT_IN.get(self._scoring["criterion"])
+        pruning = GradualPruning(
+            self.model,
+            self._target,
+            self._epochs * self._batches(),
+            None if criterion and criterion.name == "movement" else self._score,
+            remember=criterion is not None and not criterion.data,
+            model_digest=content_digest(self.model),
+        )
+        with pruning:
+            self._fit([pruning])
+            masks = pruning.finish()
+        self._measure("fine_tuned")
+        return masks
+
+    def _chosen(self, target: TargetConfig, before: Masks | None) -> Masks:
+        known = BUILT_IN.get(self._scoring["criterion"])
+        if known and known.kind == "method":
+            options = {name: self._scoring[name] for name in ("examples", "seed")}
+            return rewrite(self.model, self._data, target, **options)
+        return select(
+            self._score(),
+            target,
+            layers=self._layouts,
+            model_digest=content_digest(self.model),
+            within=before,
+        )
+
+    def _score(self) -> Any:
+        return score(self.model, self._data, **self._scoring)
+
+    def _fit(self, callbacks: list[Any]) -> None:
+        x, y, weights = _parts(self._data)
+        fitted = self.model.fit(
+            x,
+            y,
+            batch_size=None if y is None else self._batch_size,
+            epochs=self._epochs,
+            sample_weight=weights,
+            validation_data=self._validation,
+            callbacks=callbacks,
+            verbose=self._verbose,
+        )
+        self.history.append(fitted.history)
+
+    def _batches(self) -> int:
+        """Batches of an epoch."""
+        if not isinstance(self._data, tf.data.Dataset):
+            return math.ceil(len(tf.nest.flatten(self._data[0])[0]) / self._batch_size)
+        count = int(self._data.cardinality())
+        if count < 0:
+            raise ValueError(
+                "Schedule gradual has to know how many batches the dataset has: call "
+                "tf.data.experimental.assert_cardinality on it."
+            )
+        return count
+
+    def _measure(self, subject: str) -> None:
+        if self._validation is None:
+            return
+        x, y, weights = _parts(self._validation)
+        found = self.model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)
+        self.metrics[subject] = {name: float(value) for name, value in found.items()}
+
+
+def _copied(model: keras.Model) -> keras.Model:
+    """A copy with the same weights, compiled in the same way with a fresh optimizer."""
+    try:
+        twin = keras.models.clone_model(model, input_tensors=_named_inputs(model))
+    except Exception as error:  # whatever Keras raises for a model it cannot describe
+        raise ValueError(
+            f"The model {model.name!r} cannot be copied, because it is no Functional or Sequential "
+            "model or has a layer without a config; pass in_place=True to prune it itself."
+        ) from error
+    twin.set_weights(model.get_weights())
+    if model.compiled:
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        twin.compile(**(model._compile_config.config | {"optimizer": optimizer}))
+    return twin
+
+
+def _named_inputs(model: keras.Model) -> Any:
+    """Inputs of the same names for the copy, which Keras would name anew; None for its own way."""
+    if isinstance(model, keras.Sequential) or not getattr(model, "inputs", None):
+        return None
+    return keras.tree.map_structure(
+        lambda x: keras.Input(
+            batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name
+        ),
+        model.input,
+    )
+
+
+def _parts(data: Any) -> tuple[Any, Any, Any]:
+    """Inputs, labels and sample weights, as `fit` and `evaluate` take them."""
+    if isinstance(data, tf.data.Dataset):
+        return data, None, None
+    return (*data, None)[:3]

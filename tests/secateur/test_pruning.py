@@ -1,0 +1,250 @@
+"""`secateur.prune` as a notebook calls it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import secateur
+from secateur.importance import score
+from secateur.models.weights import content_digest, prunable_weights
+from secateur.sparsity import select
+from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.layout import describe
+
+L = keras.layers
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+README = Path(__file__).parents[2] / "README.md"
+
+
+def network(compiled=True):
+    keras.utils.set_random_seed(5)
+    x = keras.Input((10,))
+    y = L.Dense(16, activation="relu", name="a")(x)
+    y = L.Dense(3, name="c")(L.Dense(12, activation="relu", name="b")(y))
+    model = keras.Model(x, y, name="net")
+    if compiled:
+        model.compile(keras.optimizers.Adam(0.02), LOSS, metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Three classes that a line can almost tell apart."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((240, 10)).astype("float32")
+    return x, np.argmax(x[:, :3] + 0.3 * random.standard_normal((240, 3)), axis=1)
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    model = network()
+    model.fit(*data, epochs=10, verbose=0)
+    return model
+
+
+def values(model):
+    return {w.path: w.variable.numpy() for w in prunable_weights(model)}
+
+
+def zeros_where_masked(pruned):
+    found = values(pruned.model)
+    return all(not found[path][~pruned.masks[path]].any() for path in pruned.masks)
+
+
+def test_nothing_but_a_model_and_a_ratio():
+    model = network(compiled=False)
+    before = content_digest(model)
+    pruned = secateur.prune(model, ratio=0.75, criterion="magnitude")
+    assert pruned.sparsity == pruned.masks.sparsity() == 0.75
+    assert content_digest(model) == before == pruned.masks.model_digest
+    assert zeros_where_masked(pruned)
+    for path, value in values(pruned.model).items():
+        mask = pruned.masks[path]
+        np.testing.assert_array_equal(value, np.where(mask, values(model)[path], 0))
+    assert pruned.metrics == {}
+    assert [layer.name for layer in pruned.layers] == ["a", "b", "c"]
+    assert "75.00%" not in pruned.notices
+    shown = str(pruned)
+    assert all(layer.name in shown for layer in pruned.layers)
+
+
+def test_it_is_score_select_and_hold(trained, data):
+    pruned = secateur.prune(
+        trained,
+        data,
+        0.6,
+        criterion="taylor",
+        allocation="erk",
+        examples=100,
+        seed=4,
+        exclude=["c"],
+        floor=3,
+    )
+    target = TargetConfig(ratio=0.6, allocation="erk", exclude=["c"], floor=3)
+    scores = score(trained, data, "taylor", examples=100, seed=4)
+    digest = content_digest(trained)
+    expected = select(scores, target, layers=describe(trained), model_digest=digest)
+    assert pruned.masks.digest() == expected.digest()
+
+
+def test_fine_tuning_helps_and_keeps_zeros(trained, data):
+    pruned = secateur.prune(
+        trained, data, ratio=0.8, criterion="magnitude", epochs=5, validation=data
+    )
+    assert zeros_where_masked(pruned)
+    assert list(pruned.metrics) == ["dense", "pruned", "fine_tuned"]
+    loss = {subject: metrics["loss"] for subject, metrics in pruned.metrics.items()}
+    assert loss["dense"] < loss["fine_tuned"] < loss["pruned"]
+    assert len(pruned.history) == 1
+    assert len(pruned.history[0]["loss"]) == 5
+    assert re.search(r"fine_tuned: accuracy 0\.\d+, loss 0\.\d+", str(pruned))
+    assert pruned.model is not trained
+    assert pruned.model.optimizer is not trained.optimizer
+
+
+def test_iterative_rounds_only_remove(trained, data):
+    pruned = secateur.prune(
+        trained, data, 0.9, criterion="gradient", schedule="iterative", rounds=3, epochs=2
+    )
+    assert len(pruned.history) == 3
+    assert pruned.sparsity == pytest.approx(round(0.9 * 388) / 388)
+    assert zeros_where_masked(pruned)
+    once = secateur.prune(trained, data, 0.9, criterion="gradient")
+    assert pruned.masks.digest() != once.masks.digest()
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "gradient", "movement"])
+def test_gradual(trained, data, criterion):
+    pruned = secateur.prune(
+        trained, data, 0.8, criterion=criterion, schedule="gradual", frequency=4, epochs=4
+    )
+    assert pruned.sparsity == round(0.8 * 388) / 388
+    assert zeros_where_masked(pruned)
+    assert pruned.masks.model_digest == content_digest(trained)
+    assert list(pruned.history[0]["loss"])[-1] < 2
+
+
+def test_sparsegpt_mends(trained, data):
+    options = {"ratio": 0.6, "allocation": "uniform", "validation": data}
+    mended = secateur.prune(trained, data, criterion="sparsegpt", **options)
+    bare = secateur.prune(trained, data, criterion="random", **options)
+    assert mended.masks.kept() == bare.masks.kept()
+    assert zeros_where_masked(mended)
+    assert mended.metrics["pruned"]["loss"] < bare.metrics["pruned"]["loss"]
+    two_of_four = secateur.prune(
+        trained, data, criterion="sparsegpt", pattern="2:4", schedule="one_shot", exclude=["c"]
+    )
+    mask = two_of_four.masks["b/kernel"]
+    assert (mask.reshape(4, 4, 12).sum(1) == 2).all()
+    assert "c/kernel" not in two_of_four.masks
+    rounds = secateur.prune(
+        trained,
+        data,
+        0.8,
+        criterion="sparsegpt",
+        allocation="erk",
+        schedule="iterative",
+        rounds=2,
+        epochs=1,
+    )
+    assert rounds.sparsity == round(0.8 * 388) / 388
+    layers = secateur.prune(trained, data, criterion="sparsegpt", allocation={"a": 0.5, "b": 0.9})
+    assert [round(x.sparsity, 2) for x in layers.layers] == [0.5, 0.9, 0.0]
+
+
+def test_datasets(trained, data):
+    batches = tf.data.Dataset.from_tensor_slices(data).batch(32)
+    for schedule in ("one_shot", "gradual"):
+        pruned = secateur.prune(
+            trained, batches, 0.5, schedule=schedule, frequency=3, epochs=2, validation=batches
+        )
+        assert pruned.sparsity == 0.5
+        assert len(pruned.metrics["fine_tuned"]) == 2
+    endless = batches.repeat()
+    with pytest.raises(ValueError, match="assert_cardinality"):
+        secateur.prune(trained, endless, 0.5, criterion="magnitude", schedule="gradual", epochs=1)
+
+
+def test_in_place(data):
+    class Own(keras.Model):
+        def __init__(self, width):
+            super().__init__()
+            self.first, self.second = L.Dense(width), L.Dense(3)
+
+        def call(self, x):
+            return self.second(keras.ops.relu(self.first(x)))
+
+    model = Own(8)
+    model(data[0][:1])
+    with pytest.raises(ValueError, match="in_place=True"):
+        secateur.prune(model, data, 0.5, loss=LOSS)
+    pruned = secateur.prune(model, data, 0.5, loss=LOSS, in_place=True)
+    assert pruned.model is model
+    assert pruned.sparsity == 0.5
+    assert zeros_where_masked(pruned)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "does not say how much"),
+        ({"ratio": 1.5}, "less than 1"),
+        ({"ratio": 0.5, "criterion": "magnitud"}, "Did you mean 'magnitude'"),
+        ({"ratio": 0.5, "schedul": "gradual"}, "Extra inputs"),
+        ({"ratio": 0.5, "criterion": "sparsegpt"}, "use allocation uniform, erk"),
+        ({"ratio": 0.5, "schedule": "gradual"}, "pass epochs"),
+        ({"ratio": 0.5, "epochs": 1, "data": None}, "needs data"),
+    ],
+)
+def test_bad_calls_are_refused_before_any_work(trained, data, options, said):
+    before = content_digest(trained)
+    options = {"data": data, **options}
+    with pytest.raises(ValueError, match=re.escape(said)):
+        secateur.prune(trained, **options)
+    assert content_digest(trained) == before
+
+
+def test_uncompiled_models_cannot_be_trained_or_measured(data):
+    model = network(compiled=False)
+    with pytest.raises(ValueError, match="compiled model"):
+        secateur.prune(model, data, 0.5, criterion="magnitude", epochs=1)
+    with pytest.raises(ValueError, match="compiled model"):
+        secateur.prune(model, data, 0.5, criterion="magnitude", validation=data)
+
+
+def test_importing_secateur_imports_no_tensorflow():
+    code = (
+        "import sys, secateur\n"
+        "heavy = ('tensorflow', 'keras', 'numpy', 'prefect', 'pydantic')\n"
+        "print([m for m in heavy if m in sys.modules])\n"
+        "secateur.prune\n"
+        "print([m for m in sys.modules if m.partition('.')[0] in ('prefect', 'flows', 'tasks')])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["[]", "[]"]
+    with pytest.raises(AttributeError, match="prunes"):
+        secateur.prunes  # noqa: B018
+
+
+def test_the_example_in_the_readme(tmp_path, monkeypatch, capsys):
+    text = README.read_text()
+    section = text[text.index("## In a notebook") :]
+    (code,) = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.S)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(code, names)
+    pruned = names["pruned"]
+    assert pruned.sparsity == pytest.approx(0.9, abs=1e-4)
+    dense, tuned = (pruned.metrics[subject]["accuracy"] for subject in ("dense", "fine_tuned"))
+    assert tuned > dense - 0.05
+    assert str(pruned) in capsys.readouterr().out
+    loaded = keras.saving.load_model(tmp_path / "pruned.keras")
+    total = sum(w.variable.shape.num_elements() for w in prunable_weights(loaded))
+    nonzero = sum(np.count_nonzero(w.variable.numpy()) for w in prunable_weights(loaded))
+    assert 1 - nonzero / total == pytest.approx(0.9, abs=1e-4)
