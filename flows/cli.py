@@ -56,9 +56,6 @@ def _set_environment() -> None:
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # With AVX-512, oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1
-    # convolutions of few channels, which cut models have.
-    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 

@@ -6,9 +6,9 @@ import os
 
 # Read once, when TensorFlow and Prefect are imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# With AVX-512, oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1
-# convolutions of few channels, which cut models have.
-os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+# oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1 convolutions of few
+# channels, which cut models have (seen with AVX-512).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
