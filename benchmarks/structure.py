@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# See flows/cli.py.
+# See tasks/quiet.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import keras
