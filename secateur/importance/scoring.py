@@ -135,11 +135,6 @@ def _run(
         _ = run.losses  # refuses a missing loss before any work
     with unchanged(model):
         raw = function(run)
-    if not raw:
-        raise ValueError(
-            f"The criterion {criterion!r} can score no weight of this model: "
-            f"{' '.join(run.notices) or 'it gave nothing'}"
-        )
     return run, known, raw
 
 

@@ -54,8 +54,12 @@ def select(
         ValueError: If the scores cannot be ranked or do not fit the model, or if a glob of the
             target matches nothing.
     """
-    layouts = scope(check_shapes(scores, layers), target)
     notices = list(getattr(scores, "notices", ()))
+    if not scores:
+        raise ValueError(
+            "there are no scores to select by: " + (" ".join(notices) or "the criterion gave none")
+        )
+    layouts = scope(check_shapes(scores, layers), target)
     if within is not None:
         within.check({path: layout.shape for path, layout in layouts.items()})
     sources = [

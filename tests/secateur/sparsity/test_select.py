@@ -248,6 +248,16 @@ def test_notices_of_the_scores_are_passed_on():
     assert select(Scores(SCORES), TargetConfig(ratio=0.5)).notices == ("a layer was skipped",)
 
 
+def test_no_scores_are_refused_with_what_the_criterion_said():
+    class Scores(dict):
+        notices = ("There is no BatchNormalization.",)
+
+    with pytest.raises(ValueError, match=r"no scores to select by: There is no BatchNorm"):
+        select(Scores(), TargetConfig(ratio=0.5))
+    with pytest.raises(ValueError, match="the criterion gave none"):
+        select({}, TargetConfig(ratio=0.5))
+
+
 @pytest.mark.parametrize("small", [1000, cut._SMALL])
 def test_large_arrays_with_every_kind_of_ties(small, monkeypatch):
     monkeypatch.setattr(cut, "_SMALL", small)  # to stream, or not, what is small enough for a test
