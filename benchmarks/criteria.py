@@ -184,7 +184,8 @@ def text(results: Results, dense: dict[str, list[Accuracy]], seeds: int) -> str:
     parts = [
         f"""Accuracy in percent before → after {TUNING_EPOCHS} epochs of fine-tuning, mean ±
 standard deviation of {seeds} seeds, on `mnist_5k`; criteria in the order of their mean validation
-accuracy after fine-tuning. Defaults are chosen on validation accuracy, never on test accuracy.
+accuracy after fine-tuning. The default criterion is the one that is first by it for both models;
+test accuracy has no part in any choice.
 `python -m benchmarks.criteria` writes these tables."""
     ]
     for name in dense:

@@ -106,12 +106,12 @@ def gradient_line(name: str, count: int, repeats: int) -> str:
     few = count // SHARE
     wanted = loop(model, x[:few], y[:few])
     for found, sums in zip(
-        score(model, (x[:few], y[:few]), loss=LOSS).values(), wanted, strict=True
+        score(model, (x[:few], y[:few]), "gradient", loss=LOSS).values(), wanted, strict=True
     ):
         np.testing.assert_allclose(found, sums, rtol=1e-3, atol=1e-5 * sums.max())
     seconds = alternate(
         {
-            "score": lambda: score(model, (x, y), loss=LOSS),
+            "score": lambda: score(model, (x, y), "gradient", loss=LOSS),
             "eager": backward(model, (x, y), size, compiled=False),
             "compiled": backward(model, (x, y), size, compiled=True),
         },

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Literal, NamedTuple, TypeVar
 
-DEFAULT = "gradient"
+DEFAULT = "magnitude"  # first on validation accuracy in benchmarks/criteria.py
 ENTRY_POINTS = "secateur.criteria"
 
 Kind = Literal["weight", "unit", "method"]

@@ -183,8 +183,8 @@ def test_in_place(data):
     model = Own(8)
     model(data[0][:1])
     with pytest.raises(ValueError, match="in_place=True"):
-        secateur.prune(model, data, 0.5, loss=LOSS)
-    pruned = secateur.prune(model, data, 0.5, loss=LOSS, in_place=True)
+        secateur.prune(model, data, 0.5, criterion="gradient", loss=LOSS)
+    pruned = secateur.prune(model, data, 0.5, criterion="gradient", loss=LOSS, in_place=True)
     assert pruned.model is model
     assert pruned.sparsity == 0.5
     assert zeros_where_masked(pruned)

@@ -148,7 +148,7 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("train", {"data": _reference("e")}),
         ("train", {"model": ModelConfig(name="lenet_5")}),
         ("train", {"train": TrainConfig(learning_rate=0.01)}),
-        ("importance", {"importance": ImportanceConfig(criterion="magnitude")}),
+        ("importance", {"importance": ImportanceConfig(criterion="taylor")}),
         ("importance", {"importance": ImportanceConfig(pool="l2")}),
         ("importance", {"model": _reference("e")}),
         ("prune", {"target": TargetConfig(ratio=0.8)}),

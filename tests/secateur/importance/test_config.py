@@ -11,7 +11,7 @@ from secateur.importance.config import ImportanceConfig
 
 def test_defaults() -> None:
     config = ImportanceConfig()
-    assert (config.criterion, config.examples, config.batch_size) == ("gradient", None, None)
+    assert (config.criterion, config.examples, config.batch_size) == ("magnitude", None, None)
 
 
 def test_unknown_criterion_names_the_nearest() -> None:

@@ -48,8 +48,8 @@ def test_equals_loop(name: str) -> None:
 def test_batches_do_not_matter(name: str) -> None:
     model = randomize(MODELS[name]())
     x, y = examples(model, 23)
-    whole = score(model, (x, y), loss=LOSS)
-    parts = score(model, (x, y), loss=LOSS, batch_size=4)
+    whole = score(model, (x, y), "gradient", loss=LOSS)
+    parts = score(model, (x, y), "gradient", loss=LOSS, batch_size=4)
     for path in whole:
         np.testing.assert_allclose(whole[path], parts[path], rtol=1e-4, atol=1e-6)
 
@@ -61,7 +61,7 @@ def test_other_precisions(dtype: str) -> None:
     for variable, other in zip(model.weights, precise.weights, strict=True):
         variable.assign(keras.ops.cast(other, variable.dtype))
     x, y = examples(precise, 20)
-    scores = score(model, (x, y), loss=LOSS)
+    scores = score(model, (x, y), "gradient", loss=LOSS)
     tolerance = {"float16": 0.02, "float64": 1e-4}.get(dtype, 0.1)
     for array, wanted in zip(
         scores.values(), gradients_by_loop(precise, x, y, LOSS).values(), strict=True
@@ -100,7 +100,7 @@ def test_built_in_sizes() -> None:
     for layers in (perceptron, lenet):
         model = keras.Sequential([keras.Input((28, 28, 1)), *layers, layer.Dense(10)])
         x, y = examples(model, 20)
-        scores = score(model, (x, y), loss=LOSS)
+        scores = score(model, (x, y), "gradient", loss=LOSS)
         for path, rows in gradients_by_loop(model, x, y, LOSS).items():
             wanted = np.abs(rows).sum(0)
             np.testing.assert_allclose(scores[path], wanted, rtol=1e-4, atol=1e-6 * wanted.max())
@@ -111,7 +111,7 @@ def test_model_is_left_as_it_was() -> None:
     before = [v.numpy() for v in model.variables]
     attributes = [sorted(layer.__dict__) for layer in model.layers]
     calls = [layer.call for layer in model.layers]
-    score(model, examples(model), loss=LOSS)
+    score(model, examples(model), "gradient", loss=LOSS)
     assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, model.variables, strict=True))
     assert attributes == [sorted(layer.__dict__) for layer in model.layers]
     assert calls == [layer.call for layer in model.layers]
@@ -123,7 +123,7 @@ def test_frozen_layers_and_dead_ends() -> None:
     unused = keras.layers.Dense(3, name="unused")(x)
     model = randomize(keras.Model(x, [used, unused]))
     data = examples(model)[0], [np.zeros(9, int), np.zeros(9, int)]
-    scores = score(model, data, loss=[LOSS, None])
+    scores = score(model, data, "gradient", loss=[LOSS, None])
     assert scores["used/kernel"].min() > 0
     assert not scores["unused/kernel"].any()
     assert any("unused/kernel" in notice for notice in scores.notices)

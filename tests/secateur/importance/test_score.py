@@ -38,10 +38,16 @@ def _same(a: Any, b: Any) -> None:
 
 def test_datasets_equal_arrays(model: keras.Model, data: Any) -> None:
     stream = tf.data.Dataset.from_tensor_slices(data).batch(7)
-    _same(score(model, stream, loss=LOSS), score(model, data, loss=LOSS))
-    _same(score(model, stream, loss=LOSS, batch_size=4), score(model, data, loss=LOSS))
+    _same(score(model, stream, "gradient", loss=LOSS), score(model, data, "gradient", loss=LOSS))
+    _same(
+        score(model, stream, "gradient", loss=LOSS, batch_size=4),
+        score(model, data, "gradient", loss=LOSS),
+    )
     first = data[0][:10], data[1][:10]
-    _same(score(model, stream, loss=LOSS, examples=10), score(model, first, loss=LOSS))
+    _same(
+        score(model, stream, "gradient", loss=LOSS, examples=10),
+        score(model, first, "gradient", loss=LOSS),
+    )
 
 
 def test_a_generator_is_gone_through_in_bounded_memory(model: keras.Model, data: Any) -> None:
@@ -54,27 +60,30 @@ def test_a_generator_is_gone_through_in_bounded_memory(model: keras.Model, data:
 
     kinds = (tf.TensorSpec((None, 6)), tf.TensorSpec((None,), tf.int64))
     stream = tf.data.Dataset.from_generator(produce, output_signature=kinds)
-    _same(score(model, stream, loss=LOSS), score(model, data, loss=LOSS))
+    _same(score(model, stream, "gradient", loss=LOSS), score(model, data, "gradient", loss=LOSS))
     batches.clear()
-    score(model, stream, loss=LOSS, examples=5)
+    score(model, stream, "gradient", loss=LOSS, examples=5)
     assert 25 not in batches
 
 
 def test_examples_are_drawn_by_seed(model: keras.Model, data: Any) -> None:
-    first = score(model, data, loss=LOSS, examples=10, seed=1)
-    _same(first, score(model, data, loss=LOSS, examples=10, seed=1))
-    other = score(model, data, loss=LOSS, examples=10, seed=2)
+    first = score(model, data, "gradient", loss=LOSS, examples=10, seed=1)
+    _same(first, score(model, data, "gradient", loss=LOSS, examples=10, seed=1))
+    other = score(model, data, "gradient", loss=LOSS, examples=10, seed=2)
     assert not np.allclose(next(iter(first.values())), next(iter(other.values())))
     chosen = np.sort(np.random.default_rng(1).choice(30, 10, replace=False))
-    _same(first, score(model, (data[0][chosen], data[1][chosen]), loss=LOSS))
-    _same(score(model, data, loss=LOSS, examples=99), score(model, data, loss=LOSS))
+    _same(first, score(model, (data[0][chosen], data[1][chosen]), "gradient", loss=LOSS))
+    _same(
+        score(model, data, "gradient", loss=LOSS, examples=99),
+        score(model, data, "gradient", loss=LOSS),
+    )
 
 
 def test_sample_weights_scale_examples(model: keras.Model, data: Any) -> None:
     weights = np.zeros(30, "float32")
     weights[3] = 2.0
-    one = score(model, (data[0][3:4], data[1][3:4]), loss=LOSS)
-    many = score(model, (*data, weights), loss=LOSS)
+    one = score(model, (data[0][3:4], data[1][3:4]), "gradient", loss=LOSS)
+    many = score(model, (*data, weights), "gradient", loss=LOSS)
     for path, array in one.items():
         np.testing.assert_allclose(many[path], 2 * array, rtol=1e-5)
 
@@ -83,7 +92,7 @@ def test_several_inputs() -> None:
     model = randomize(MODELS["two_inputs"]())
     x, y = examples(model, 12)
     stream = tf.data.Dataset.from_tensor_slices((x, y)).batch(5)
-    _same(score(model, (x, y), loss=LOSS), score(model, stream, loss=LOSS))
+    _same(score(model, (x, y), "gradient", loss=LOSS), score(model, stream, "gradient", loss=LOSS))
 
 
 def test_magnitude_and_random(model: keras.Model) -> None:
@@ -115,16 +124,16 @@ def test_magnitude_and_random(model: keras.Model) -> None:
 )
 def test_bad_input(model: keras.Model, data: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        score(model, **{"data": data, "loss": LOSS, **options})
+        score(model, **{"criterion": "gradient", "data": data, "loss": LOSS, **options})
 
 
 def test_bad_datasets(model: keras.Model) -> None:
     single = tf.data.Dataset.from_tensor_slices((np.zeros((4, 2)), np.zeros((4, 2)))).take(0)
     with pytest.raises(ValueError, match="no examples"):
-        score(model, single.batch(2), loss=LOSS)
+        score(model, single.batch(2), "gradient", loss=LOSS)
     scalars = tf.data.Dataset.from_tensor_slices((np.zeros(4), np.zeros(4)))
     with pytest.raises(ValueError, match="batched"):
-        score(model, scalars, loss=LOSS)
+        score(model, scalars, "gradient", loss=LOSS)
 
 
 def test_models_without_weights() -> None:
@@ -166,4 +175,4 @@ def test_table_agrees_with_functions(name: str, model: keras.Model, data: Any) -
 
 def test_every_field_is_an_argument(model: keras.Model, data: Any) -> None:
     config = ImportanceConfig(criterion="taylor", examples=5, batch_size=2, pool="max")
-    score(model, data, loss=LOSS, **config.model_dump())
+    score(model, data, "gradient", loss=LOSS, **config.model_dump())
