@@ -4,13 +4,12 @@
 
 The peer finds only the threshold, in one array that holds all scores already; `select` checks the
 scores, finds the cut across all layers without putting them together, and packs the masks. Runs
-alternate, and medians are compared.
+alternate, and the fastest of each are compared.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -45,14 +44,14 @@ def layers(total: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def alternate(work: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each function; they take turns."""
+    """Least seconds of each function; they take turns."""
     times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(repeats):
         for name, function in work.items():
             start = time.perf_counter()
             function()
             times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(some) for name, some in times.items()}
+    return {name: min(some) for name, some in times.items()}
 
 
 def extra_memory(function: Callable[[], object]) -> int:

@@ -175,4 +175,4 @@ def test_table_agrees_with_functions(name: str, model: keras.Model, data: Any) -
 
 def test_every_field_is_an_argument(model: keras.Model, data: Any) -> None:
     config = ImportanceConfig(criterion="taylor", examples=5, batch_size=2, pool="max")
-    score(model, data, "gradient", loss=LOSS, **config.model_dump())
+    score(model, data, loss=LOSS, **config.model_dump())
