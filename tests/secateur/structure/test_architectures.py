@@ -114,7 +114,9 @@ def test_the_matrix(name, share, tmp_path, record_property):
         model = built(ALL[name])
     graph = structure.analyse(model)
     removed = chosen(graph, share).removed
-    small = check_cut(graph, removed, tolerance=1e-10)
+    # Keras rounds the scale of attention, which follows from the width of the keys, to float32.
+    rounded = any(group.kind == "width" for group in graph.groups)
+    small = check_cut(graph, removed, tolerance=1e-7 if rounded else 1e-10)
     record_property("float64", error_of(graph, removed, small, batch(small)))
     # In float32 the layers of a deep network multiply each other's rounding.
     graph = structure.analyse(built(ALL[name]))
