@@ -138,7 +138,7 @@ def what_stays(graph):
     """Reason, without names -> how many channels of how many layers stay for it."""
     found = {}
     for block, why in graph.kept:
-        reason = re.sub(r"'[^']*' ?", "", why[0]).strip()
+        reason = re.sub(r"'[^']*'", "…", why[0])
         units = graph.unit_of[block.start : block.stop]
         channels = int((~graph.removable[units]).sum())
         number, layers = found.get(reason, (0, 0))
