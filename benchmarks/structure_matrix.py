@@ -1,12 +1,14 @@
 """Every architecture cut by 30 % and by 70 %: runs `pytest -m matrix` and writes its table.
 
-    python benchmarks/structure_matrix.py [FILE]
+    python -m benchmarks.structure_matrix [FILE] [-k NAMES]
 
-Writes Markdown to FILE (default: the standard output). Takes about half an hour on two cores.
+Writes Markdown to FILE (default: the standard output); what else is given goes to pytest. Takes
+about half an hour on two cores.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -63,12 +65,16 @@ def _change(pair: list[int]) -> str:
 
 
 def main() -> int:
+    """Runs the tests and writes the tables; returns pytest's exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path)
+    options, others = parser.parse_known_args()
     collector = Collector()
-    code = pytest.main(["-q", "-m", "matrix", "-p", "no:cacheprovider", TESTS], [collector])
+    code = pytest.main(["-q", "-m", "matrix", TESTS, *others], [collector])
     rows = [row for row in collector.rows if row["passed"]]
     text = f"{table(rows)}\n\n{stays(rows)}\n"
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(text)
+    if options.file:
+        options.file.write_text(text)
     else:
         sys.stdout.write(text)
     return int(code)

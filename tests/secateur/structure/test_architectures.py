@@ -114,7 +114,9 @@ def test_the_matrix(name, share, tmp_path, record_property):
         model = built(ALL[name])
     graph = structure.analyse(model)
     removed = chosen(graph, share).removed
-    small = check_cut(graph, removed, tolerance=1e-10)
+    # Keras rounds the scale of attention, which follows from the width of the keys, to float32.
+    rounded = any(group.kind == "width" for group in graph.groups)
+    small = check_cut(graph, removed, tolerance=1e-7 if rounded else 1e-10)
     record_property("float64", error_of(graph, removed, small, batch(small)))
     # In float32 the layers of a deep network multiply each other's rounding.
     graph = structure.analyse(built(ALL[name]))
@@ -136,7 +138,7 @@ def what_stays(graph):
     """Reason, without names -> how many channels of how many layers stay for it."""
     found = {}
     for block, why in graph.kept:
-        reason = re.sub(r"'[^']*' ?", "", why[0]).strip()
+        reason = re.sub(r"'[^']*'", "…", why[0])
         units = graph.unit_of[block.start : block.stop]
         channels = int((~graph.removable[units]).sum())
         number, layers = found.get(reason, (0, 0))

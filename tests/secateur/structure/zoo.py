@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from secateur import structure
+
 L = keras.layers
 ops = keras.ops
 
@@ -22,6 +24,12 @@ class Positions(L.Layer):
 
 
 keras.saving.register_keras_serializable("zoo")(Positions)
+
+
+@structure.rule(Positions)
+def positions(site: Any) -> list[Any]:
+    site.scales(site.op.table, 1, site.x[-1])  # one number a channel, at each position
+    return [site.x]
 
 
 def _block(x: Any, heads: int, width: int, name: str, memory: Any = None, causal: bool = False):
