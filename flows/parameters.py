@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.importance.config import ImportanceConfig
-from secateur.importance.names import BUILT_IN
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
+from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
@@ -58,16 +58,11 @@ class PruneParameters(BaseModel):
         Raises:
             ValueError: One sentence.
         """
-        if self.target.schedule != "one_shot":
+        check_combination(self.importance.criterion, self.target, self.importance.pool)
+        if self.target.schedule == "gradual" and not self.fine_tune.epochs:
             raise ValueError(
-                f"target.schedule is {self.target.schedule!r}; the flow prunes in one_shot."
-            )
-        criterion = BUILT_IN.get(self.importance.criterion)
-        if criterion is not None and criterion.kind == "method":
-            scoring = [name for name, known in BUILT_IN.items() if known.kind != "method"]
-            raise ValueError(
-                f"importance.criterion is {criterion.name!r}, which rewrites the weights and gives "
-                f"no scores to prune by; use one of {', '.join(scoring)}."
+                "target.schedule is 'gradual', which prunes during fine-tuning, but "
+                "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
         check_dataset(self.dataset)
         check_model(self.model)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flows.parameters import PruneParameters
+from secateur.importance.names import BUILT_IN
+from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
 from tasks.evaluate import evaluate
@@ -46,15 +48,9 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
     Returns:
         What `run` gave for the final model, and for the evaluations by subject.
     """
-    data, dense, scores = wire_importance(p, run)
-    pruned = run(prune, model=dense, scores=scores, target=p.target)
-    tuned = run(
-        fine_tune,
-        data=data,
-        pruned=pruned,
-        fine_tune=p.fine_tune.model_copy(update={"seed": None}),  # it is the next argument
-        seed=p.fine_tune.seed,
-    )
+    data, dense = wire_train(p, run)
+    way = _gradual if p.target.schedule == "gradual" else _in_rounds
+    pruned, tuned = way(p, run, data, dense)
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, subject=subject)
@@ -69,11 +65,50 @@ def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     return data, run(train, data=data, model=p.model, train=p.train, seed=p.seed)
 
 
-def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R, R]:
-    """The same, as far as the scores: data, dense model and scores."""
+def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
+    """The same, as far as the scores of the dense model, where a run has them."""
     data, dense = wire_train(p, run)
+    if p.target.schedule == "gradual" or _is_method(p):
+        return data, dense
     scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
     return data, dense, scores
+
+
+def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+    """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
+    model, pruned = dense, None
+    targets = rounds(p.target)
+    for number, target in enumerate(targets, start=1):
+        label = {"round": number} if len(targets) > 1 else {}
+        if _is_method(p):
+            how: dict[str, Any] = {"data": data, "importance": p.importance, "seed": p.seed}
+        else:
+            scored = {"importance": p.importance, "seed": p.seed}
+            scores = run(importance, data=data, model=model, **scored, **label)
+            how = {"scores": scores, **({"before": pruned} if pruned else {})}
+        pruned = run(prune, model=model, target=target, **how, **label)
+        model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
+    assert pruned is not None
+    return pruned, model
+
+
+def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+    """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
+    prunes = {"target": p.target, "importance": p.importance}
+    tuned = run(fine_tune, data=data, pruned=dense, **_tuning(p), **prunes)
+    return run(prune, model=dense, target=p.target, chosen=tuned), tuned
+
+
+def _tuning(p: PruneParameters) -> dict[str, Any]:
+    # The seed is an argument of its own.
+    settings = p.fine_tune.model_copy(update={"seed": None})
+    return {"fine_tune": settings, "seed": p.fine_tune.seed}
+
+
+def _is_method(p: PruneParameters) -> bool:
+    """Whether the criterion gives no scores but chooses and rewrites weights in one go."""
+    criterion = BUILT_IN.get(p.importance.criterion)
+    return criterion is not None and criterion.kind == "method"
 
 
 def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) -> Outcome:
@@ -87,7 +122,7 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
     done: list[StageResult] = []
 
     def run(stage: Stage, **arguments) -> StageResult:
-        if stage is train and stage.find(**arguments) is None:
+        if stage is train and train.find(**arguments) is None:
             check(arguments["data"], p.model, p.target)
         result = stage(refresh=stage.name in refresh, **arguments)
         done.append(result)
@@ -107,7 +142,7 @@ def find(p: PruneParameters) -> Outcome | None:
         p: Resolved parameters.
     """
 
-    def look_up(stage: Stage, subject: str | None = None, **arguments) -> Reference:
+    def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
         found = stage.find(**arguments)
         if found is None:
             raise LookupError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import numpy as np
 
 _log = logging.getLogger(__name__)
 _FILE = "epoch.npz"
+_BESIDE = "beside."
 
 
 class Checkpoint:
@@ -25,9 +27,16 @@ class Checkpoint:
     def __init__(self, folder: Path):
         self._path = folder / _FILE
 
-    def save(self, model: keras.Model, epochs: int, history: dict[str, list[float]]) -> None:
-        """Writes the state after `epochs` finished epochs."""
+    def save(
+        self,
+        model: keras.Model,
+        epochs: int,
+        history: dict[str, list[float]],
+        beside: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Writes the state after `epochs` finished epochs, and arrays that belong to it."""
         arrays = {str(i): _to_bytes(v) for i, v in enumerate(_variables(model))}
+        arrays |= {f"{_BESIDE}{name}": array for name, array in (beside or {}).items()}
         about = json.dumps({"epochs": epochs, "history": history, "state": _layout(model)})
         partial = self._path.with_suffix(".tmp")
         with partial.open("wb") as file:
@@ -38,12 +47,14 @@ class Checkpoint:
             os.fsync(file.fileno())
         partial.replace(self._path)
 
-    def restore(self, model: keras.Model) -> tuple[int, dict[str, list[float]]]:
+    def restore(
+        self, model: keras.Model
+    ) -> tuple[int, dict[str, list[float]], dict[str, np.ndarray]]:
         """Puts the saved state into `model`, compiled and with its optimizer built.
 
         Returns:
-            The number of finished epochs and the history; 0 and an empty one where nothing was
-            saved, or what was saved is damaged or of another model.
+            The number of finished epochs, the history, and the arrays beside it; 0 and nothing
+            where nothing was saved, or what was saved is damaged or of another model.
         """
         try:
             with np.load(self._path, allow_pickle=False) as saved:
@@ -51,14 +62,16 @@ class Checkpoint:
                 if about["state"] != _layout(model):
                     raise ValueError("it belongs to another model")
                 arrays = [saved[str(i)] for i in range(len(about["state"]))]
+                names = [name for name in saved.files if name.startswith(_BESIDE)]
+                beside = {name.removeprefix(_BESIDE): saved[name] for name in names}
         except FileNotFoundError:
-            return 0, {}
+            return 0, {}, {}
         except Exception as error:  # whatever a damaged zip file makes its readers raise
             _log.warning("A checkpoint cannot be read (%s); training starts anew.", error)
-            return 0, {}
+            return 0, {}, {}
         for variable, array in zip(_variables(model), arrays, strict=True):
             variable.assign(_from_bytes(array, variable))
-        return about["epochs"], about["history"]
+        return about["epochs"], about["history"], beside
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,9 @@ from secateur.datasets.dataset import Split
 from secateur.training.batches import ordered, shuffled
 from secateur.training.checkpoint import Checkpoint
 from secateur.training.objective import compile_for
+
+if TYPE_CHECKING:
+    from secateur.sparsity.gradual import GradualPruning
 
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""
@@ -36,6 +40,7 @@ def fit(
     checkpoints: Path | None = None,
     progress: Progress | None = None,
     setting: str = "learning_rate",
+    pruning: GradualPruning | None = None,
 ) -> dict[str, list[float]]:
     """Trains `model` in place with Adam, and goes on from a checkpoint if there is one.
 
@@ -53,6 +58,7 @@ def fit(
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
         progress: Told how far training is, every half a second or so.
         setting: What the user calls the learning rate, for the message of a divergence.
+        pruning: Prunes along the way; its `with` block has been entered.
 
     Returns:
         History: `loss`, `accuracy`, `val_loss` …, one value for each epoch.
@@ -65,9 +71,12 @@ def fit(
     compile_for(model, learning_rate, max(1, min(64, steps, per_execution)))
     model.optimizer.build(model.trainable_variables)
     checkpoint = Checkpoint(checkpoints) if checkpoints else None
-    done, history = checkpoint.restore(model) if checkpoint else (0, {})
+    done, history, beside = checkpoint.restore(model) if checkpoint else (0, {}, {})
+    if pruning and done:
+        pruning.restore(beside)
     epoch = tf.Variable(done, dtype=tf.int32)
-    watch = _Watch(epoch, steps, history, checkpoint, progress, f"{setting} ({learning_rate:g})")
+    said = f"{setting} ({learning_rate:g})"
+    watch = _Watch(epoch, steps, history, checkpoint, pruning, progress, said)
     if done < epochs:
         model.fit(
             shuffled(train, batch_size, seed, epoch),
@@ -76,7 +85,7 @@ def fit(
             epochs=epochs,
             shuffle=False,  # `shuffled` does it
             verbose=0,
-            callbacks=[watch],
+            callbacks=[*([pruning] if pruning else []), watch],
         )
     return history
 
@@ -84,10 +93,10 @@ def fit(
 class _Watch(keras.callbacks.Callback):
     """Sets the epoch that orders the batches, keeps the history, and saves after each epoch."""
 
-    def __init__(self, epoch, steps, history, checkpoint, progress, setting):
+    def __init__(self, epoch, steps, history, checkpoint, pruning, progress, setting):
         super().__init__()
         self._epoch, self._steps, self._setting = epoch, steps, setting
-        self._history, self._checkpoint = history, checkpoint
+        self._history, self._checkpoint, self._pruning = history, checkpoint, pruning
         self._progress = progress or (lambda *_: None)
         self._number = 0
 
@@ -105,7 +114,8 @@ class _Watch(keras.callbacks.Callback):
         for name, value in values.items():
             self._history.setdefault(name, []).append(value)
         if self._checkpoint:
-            self._checkpoint.save(self.model, epoch + 1, self._history)
+            beside = self._pruning.state() if self._pruning else None
+            self._checkpoint.save(self.model, epoch + 1, self._history, beside)
         self._progress(epoch + 1.0, values)
 
     def _refuse_nan(self, logs):

@@ -78,10 +78,10 @@ def test_what_fits_passes(make, tmp_path):
         ({"model": {"path": "/nowhere.keras"}}, "model.path is '/nowhere.keras', which is no file"),
         ({"model": {"factory": "os:getcwd"}}, "has not allowed"),
         ({"output": "/proc/none"}, "output is '/proc/none', which cannot be written"),
-        ({"importance": {"criterion": "sparsegpt"}}, "sparsegpt', which rewrites .*use one of mag"),
+        ({"importance": {"criterion": "sparsegpt"}}, "sparsegpt .*use allocation uniform"),
         (
-            {"target": {"ratio": 0.9, "schedule": "gradual"}},
-            "schedule is 'gradual'; the flow prunes in one_shot",
+            {"target": {"ratio": 0.9, "schedule": "gradual"}, "fine_tune": {"epochs": 0}},
+            "schedule is 'gradual', which prunes during fine-tuning",
         ),
     ],
 )

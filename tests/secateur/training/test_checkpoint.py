@@ -47,7 +47,7 @@ def test_weights_optimizer_and_dropouts_seed_come_back(dtype, optimizer, tmp_pat
     Checkpoint(tmp_path).save(trained, 3, {"loss": [3.0, 2.0, 1.5]})
     fresh = _model(dtype, optimizer=optimizer)
     assert _state(fresh) != _state(trained)
-    assert Checkpoint(tmp_path).restore(fresh) == (3, {"loss": [3.0, 2.0, 1.5]})
+    assert Checkpoint(tmp_path).restore(fresh) == (3, {"loss": [3.0, 2.0, 1.5]}, {})
     assert _state(fresh) == _state(trained)
     _train(trained)
     _train(fresh)
@@ -57,7 +57,7 @@ def test_weights_optimizer_and_dropouts_seed_come_back(dtype, optimizer, tmp_pat
 def test_without_a_checkpoint_training_begins_at_the_start(tmp_path, caplog):
     model = _model()
     before = _state(model)
-    assert Checkpoint(tmp_path).restore(model) == (0, {})
+    assert Checkpoint(tmp_path).restore(model) == (0, {}, {})
     assert _state(model) == before
     assert caplog.text == ""
 
@@ -73,7 +73,7 @@ def test_a_damaged_one_is_told_and_leaves_the_model_alone(damage, tmp_path, capl
     model = _model()
     _train(model)
     before = _state(model)
-    assert Checkpoint(tmp_path).restore(model) == (0, {})
+    assert Checkpoint(tmp_path).restore(model) == (0, {}, {})
     assert _state(model) == before
     assert "training starts anew" in caplog.text
 
@@ -83,7 +83,7 @@ def test_one_of_another_model_is_not_taken(other, tmp_path, caplog):
     Checkpoint(tmp_path).save(_model(), 2, {})
     model = _model(**other)
     before = _state(model)
-    assert Checkpoint(tmp_path).restore(model) == (0, {})
+    assert Checkpoint(tmp_path).restore(model) == (0, {}, {})
     assert _state(model) == before
     assert "belongs to another model" in caplog.text
 
@@ -102,7 +102,7 @@ def test_a_kill_while_it_is_written_leaves_the_one_before(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         Checkpoint(tmp_path).save(model, 2, {"loss": [1.0, 0.5]})
     fresh = _model()
-    assert Checkpoint(tmp_path).restore(fresh) == (1, {"loss": [1.0]})
+    assert Checkpoint(tmp_path).restore(fresh) == (1, {"loss": [1.0]}, {})
     assert _state(fresh) == saved
 
 
@@ -111,3 +111,13 @@ def test_there_is_one_file_however_many_epochs(tmp_path):
     for epoch in (1, 2, 3):
         Checkpoint(tmp_path).save(model, epoch, {})
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_arrays_beside_the_model_come_back(tmp_path):
+    model = _model()
+    beside = {"bits": np.arange(5, dtype=np.uint8), "about": np.frombuffer(b"x", np.uint8)}
+    Checkpoint(tmp_path).save(model, 2, {"loss": [1.0]}, beside)
+    epochs, history, found = Checkpoint(tmp_path).restore(model)
+    assert (epochs, history) == (2, {"loss": [1.0]})
+    assert found.keys() == beside.keys()
+    assert all((found[name] == beside[name]).all() for name in beside)
