@@ -68,7 +68,7 @@ def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
 def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     """The same, as far as the scores of the dense model, where a run has them."""
     data, dense = wire_train(p, run)
-    if p.target.schedule == "gradual" or _is_method(p):
+    if p.target.schedule == "gradual" or not _has_scores(p):
         return data, dense
     scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
     return data, dense, scores
@@ -77,15 +77,17 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
 def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned = dense, None
-    targets = rounds(p.target)
+    targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        if _is_method(p):
-            how: dict[str, Any] = {"data": data, "importance": p.importance, "seed": p.seed}
-        else:
-            scored = {"importance": p.importance, "seed": p.seed}
-            scores = run(importance, data=data, model=model, **scored, **label)
-            how = {"scores": scores, **({"before": pruned} if pruned else {})}
+        scoring = {"importance": p.importance, "seed": p.seed}
+        how: dict[str, Any] = {}
+        if _has_scores(p):
+            how["scores"] = run(importance, data=data, model=model, **scoring, **label)
+        if target.cuts or _is_method(p):
+            how |= {"data": data, **scoring}
+        elif pruned:
+            how["before"] = pruned
         pruned = run(prune, model=model, target=target, **how, **label)
         model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
     assert pruned is not None
@@ -103,6 +105,12 @@ def _tuning(p: PruneParameters) -> dict[str, Any]:
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
     return {"fine_tune": settings, "seed": p.fine_tune.seed}
+
+
+def _has_scores(p: PruneParameters) -> bool:
+    """Whether a run scores weights before it prunes."""
+    ranked = p.target.pattern != "layer" or p.target.rank_layers == "scores"
+    return ranked and not _is_method(p)
 
 
 def _is_method(p: PruneParameters) -> bool:

@@ -123,6 +123,11 @@ def prune(
     importance = ImportanceConfig(
         criterion=criterion, examples=examples, pool=pool, tolerance=tolerance
     )
+    if wanted.pattern in ("head", "layer"):
+        raise ValueError(
+            f"Pattern {wanted.pattern} changes the structure of the model, which this function "
+            "does not do: call secateur.structure.pruning.prune."
+        )
     check_combination(criterion, wanted, pool)
     if epochs and (data is None or not model.compiled):
         raise ValueError(

@@ -49,12 +49,12 @@ def fine_tune(
     network = load_model(folder / "model.keras")
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", fine_tune.epochs))
-        gradual = None
+        gradual = masks = None
         if target and importance:
             steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
             gradual = _gradual(network, dataset, target, importance, steps, seed)
             stack.enter_context(gradual)
-        else:
+        elif (folder / "masks.npz").exists():  # what was removed for good needs none
             masks = Masks.load(folder / "masks.npz")
             stack.enter_context(hold(network, masks))
         history = fit(
@@ -72,10 +72,12 @@ def fine_tune(
         )
         if gradual:
             masks = gradual.finish()
-    masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
-    digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"history": history, "notices": list(masks.notices)})
+    digest, notices = content_digest(network), list[str]()
+    if gradual and masks:
+        masks.save(build.directory / "masks.npz")
+        digest, notices = digest_of([digest, masks.digest()]), list(masks.notices)
+    return Product(digest, {"history": history, "notices": notices})
 
 
 def _gradual(

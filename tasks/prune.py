@@ -27,6 +27,7 @@ def prune(
     The choice comes from `scores`, and with `before`, an earlier round, only weights that it kept
     are kept; or, without scores, from a method, which also rewrites the weights that stay, with
     `data`, `importance` and `seed`; or it is that of `chosen`, which pruned while it trained.
+    Channels, heads and layers are removed for good, and leave no masks; that needs `data` too.
     """
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
@@ -34,6 +35,10 @@ def prune(
     from secateur.sparsity.masks import Masks
 
     network = load_model(read(model).directory / "model.keras")
+    if target.cuts:
+        small, notices = _cut(network, target, scores, data, importance, seed)
+        save_model(small, build.directory / "model.keras")
+        return Product(content_digest(small), {"notices": notices})
     if chosen:
         masks = Masks.load(read(chosen).directory / "masks.npz")
     elif scores:
@@ -61,6 +66,25 @@ def _select(network: Any, target: TargetConfig, scores: Reference, before: Refer
         model_digest=content_digest(network),
         within=Masks.load(read(before).directory / "masks.npz") if before else None,
     )
+
+
+def _cut(network, target: TargetConfig, scores: Any, data: Any, importance: Any, seed: Any) -> Any:
+    from secateur.datasets.dataset import Dataset
+    from secateur.importance.scores import Scores
+    from secateur.structure.targets import cut, told
+    from secateur.training.batches import calibration
+    from secateur.training.objective import classification_loss
+
+    found = Scores.load(read(scores).directory / "scores.npz") if scores else None
+    pruned = cut(
+        network,
+        found,
+        target,
+        data=calibration(Dataset(read(data).directory).train, importance.examples, seed),
+        loss=classification_loss(network),
+        seed=seed,
+    )
+    return pruned.model, [*pruned.notices, *told(pruned.widths)]
 
 
 def _rewrite(network: Any, target: TargetConfig, data: Any, importance: Any, seed: Any) -> Any:

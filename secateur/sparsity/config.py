@@ -46,9 +46,28 @@ class TargetConfig(BaseModel):
     )
     pattern: str = Field(
         "weight",
-        description="What goes together: weight; channel (whole output units); N:M such as 2:4 (at "
-        "most N of M consecutive inputs are kept, which fixes the ratio); blocks such as 1x4 "
+        description="What goes together: weight; channel (whole output units), head (of attention) "
+        "and layer (whole layers and residual blocks), which are removed for good; N:M such as 2:4 "
+        "(at most N of M consecutive inputs are kept, which fixes the ratio); blocks such as 1x4 "
         "(inputs x outputs).",
+    )
+    measure: Literal["units", "parameters", "flops"] = Field(
+        "units",
+        description="What ratio is a share of, with patterns channel, head and layer: the units "
+        "themselves, or the parameters or FLOPs of the whole model.",
+    )
+    round_to: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="With patterns channel and head: widths are left as multiples of it; runtimes "
+        "are fastest with multiples of 8 or 16.",
+    )
+    rank_layers: Literal["loss", "similarity", "scores"] = Field(
+        "loss",
+        description="With pattern layer, what a layer is worth: the loss on training data without "
+        "it, how little its output is like its input (similarity), or the mean of its weights' "
+        "scores.",
     )
     pooling: Literal["mean", "l1", "l2", "max"] = Field(
         "mean",
@@ -118,17 +137,13 @@ class TargetConfig(BaseModel):
     @field_validator("pattern")
     @classmethod
     def _check_pattern(cls, value: str) -> str:
-        if value in ("weight", "channel"):
+        if value in ("weight", "channel", "head", "layer"):
             return value
-        if value in ("head", "layer"):
-            raise ValueError(
-                f"pattern {value!r} cannot be masked; use weight, channel, N:M such as 2:4, or "
-                "blocks such as 1x4"
-            )
         sizes = _SIZED.fullmatch(value)
         if sizes is None:
             raise ValueError(
-                f"pattern is {value!r}; use weight, channel, N:M such as 2:4, or blocks such as 1x4"
+                f"pattern is {value!r}; use weight, channel, head, layer, N:M such as 2:4, or "
+                "blocks such as 1x4"
             )
         if sizes[2] == ":" and int(sizes[1]) >= int(sizes[3]):
             raise ValueError(
@@ -136,6 +151,15 @@ class TargetConfig(BaseModel):
                 "be smaller than M"
             )
         return value
+
+    @property
+    def cuts(self) -> bool:
+        """Whether what is pruned is removed for good by the dependency graph, and not masked."""
+        if self.pattern in ("head", "layer"):
+            return True
+        compared = self.allocation in ("global", "uniform") or isinstance(self.allocation, dict)
+        sized = self.ratio is not None or isinstance(self.allocation, dict)
+        return self.pattern == "channel" and compared and sized and self.schedule != "gradual"
 
     @property
     def n_of_m(self) -> tuple[int, int] | None:
@@ -174,9 +198,43 @@ class TargetConfig(BaseModel):
                 f"the target says how much to remove in {len(given)} ways: {' and '.join(given)}; "
                 "keep one of them"
             )
+        self._check_structure_fits()
         self._check_allocation_fits()
         self._check_schedule_fits()
         return self
+
+    def _check_structure_fits(self) -> None:
+        pattern = self.pattern
+        if self.measure != "units" and not self.cuts:
+            raise ValueError(
+                f"measure {self.measure} goes with a ratio and the patterns channel (allocation "
+                f"global, uniform or by layer), head and layer, not with {pattern}; leave it out"
+            )
+        if self.round_to > 1 and (pattern == "layer" or not self.cuts):
+            raise ValueError(
+                f"round_to {self.round_to} goes with a ratio and the patterns channel and head, "
+                f"not with {pattern}; leave it out"
+            )
+        if self.rank_layers != "loss" and pattern != "layer":
+            raise ValueError(
+                f"rank_layers {self.rank_layers} goes with pattern layer, not with {pattern}; "
+                "leave it out"
+            )
+        if pattern not in ("head", "layer"):
+            return
+        by_name = isinstance(self.allocation, dict)
+        if self.ratio is None and not (pattern == "head" and by_name):
+            raise ValueError(f"pattern {pattern} needs a ratio; give ratio, such as 0.5")
+        possible = ("global",) if pattern == "layer" else ("global", "uniform")
+        if self.allocation not in possible and not (pattern == "head" and by_name):
+            raise ValueError(
+                f"allocation {self.allocation} has no part in pattern {pattern}; leave it out"
+            )
+        if self.schedule == "gradual":
+            raise ValueError(
+                f"pattern {pattern} cannot grow back while the model trains; use schedule one_shot "
+                "or iterative"
+            )
 
     def _check_allocation_fits(self) -> None:
         name = self.allocation

@@ -30,10 +30,15 @@ def ratios(target: TargetConfig) -> tuple[float, ...]:
     return tuple(_ratio(step) for step in rounds(target))
 
 
-def rounds(target: TargetConfig) -> tuple[TargetConfig, ...]:
+def rounds(target: TargetConfig, *, of_the_rest: bool = False) -> tuple[TargetConfig, ...]:
     """The one-shot targets that `target` comes down to, one for each round.
 
     Ratios of single layers (an `allocation` that is a mapping) grow in the same way.
+
+    Args:
+        target: The whole.
+        of_the_rest: Whether each round's ratio is a share of what the round before has left, as
+            where weights are removed for good, and not of the whole.
 
     Raises:
         ValueError: If the target is gradual: its ratio depends on the training step.
@@ -45,11 +50,12 @@ def rounds(target: TargetConfig) -> tuple[TargetConfig, ...]:
     steps = []
     for i in range(target.rounds):
         change: dict[str, object] = {"schedule": "one_shot"}
+        number = 0 if of_the_rest else i  # the same share each time
         if target.ratio is not None:
-            change["ratio"] = geometric(target.ratio, target.rounds)[i]
+            change["ratio"] = geometric(target.ratio, target.rounds)[number]
         if isinstance(target.allocation, dict):
             change["allocation"] = {
-                glob: geometric(ratio, target.rounds)[i]
+                glob: geometric(ratio, target.rounds)[number]
                 for glob, ratio in target.allocation.items()
             }
         steps.append(target.model_copy(update=change))

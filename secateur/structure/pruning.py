@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,8 +17,9 @@ from secateur.structure.removal import Removal
 from secateur.structure.shrinking import Pruned
 
 
-class Target(Protocol):
-    """What `prune` reads of a target; any object with these attributes will do.
+@dataclass(frozen=True)
+class StructureTarget:
+    """How much to remove of what.
 
     Attributes:
         pattern: "channel" (units of feed-forward blocks and experts too), "head" or "layer".
@@ -27,21 +28,6 @@ class Target(Protocol):
         allocation, pooling, round_to, floor: As in `choose`; not read with the pattern "layer".
         include, exclude: Globs on paths, names or types of layers; no include is every layer.
     """
-
-    pattern: str
-    ratio: float | None
-    measure: str
-    allocation: Any
-    pooling: str
-    round_to: int
-    floor: int | float
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StructureTarget:
-    """A target with the defaults of `choose` and `choose_layers`; see `Target`."""
 
     pattern: str = "channel"
     ratio: float | None = 0.5
@@ -60,7 +46,7 @@ _KINDS = {"channel": ("channel",), "head": ("head",)}
 def choose_for(
     model: keras.Model,
     scores: Mapping[str, np.ndarray] | None,
-    target: Target,
+    target: StructureTarget,
     *,
     criterion: str = "scores",
     data: Any = None,
@@ -108,7 +94,7 @@ def choose_for(
 def prune(
     model: keras.Model,
     scores: Mapping[str, np.ndarray] | None,
-    target: Target,
+    target: StructureTarget,
     *,
     criterion: str = "scores",
     data: Any = None,
@@ -121,7 +107,7 @@ def prune(
         model: A built Functional or Sequential model; it is untouched.
         scores: Weight path -> array of the weight's shape (`importance.score`). With the pattern
             "layer" and another criterion than "scores" they are not read.
-        target: How much to remove of what; a `StructureTarget` or anything like it.
+        target: How much to remove of what; a share, a measure and a pattern.
         criterion: Of layers: "scores", "loss" or "similarity" (see `choose_layers`).
         data: Calibration data `(x, y)` for the criteria "loss" and "similarity".
         loss: Loss for the criterion "loss"; None takes the one the model was compiled with.
@@ -143,7 +129,7 @@ def prune(
     return Pruned(small, notices, removal.layer_widths)
 
 
-def _ratio(target: Target) -> float:
+def _ratio(target: StructureTarget) -> float:
     if target.ratio is None:
         raise ValueError(
             f"The pattern {target.pattern!r} needs a ratio: what share to remove of the "

@@ -1,0 +1,65 @@
+"""What the group `target` of the parameters means for structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from secateur.sparsity.config import TargetConfig
+from secateur.structure.pruning import StructureTarget, prune
+from secateur.structure.recalibration import recalibrate
+from secateur.structure.shrinking import Pruned
+
+
+def cut(
+    model: keras.Model,
+    scores: Mapping[str, np.ndarray] | None,
+    target: TargetConfig,
+    *,
+    data: Any,
+    loss: Any,
+    seed: int = 0,
+) -> Pruned:
+    """Removes channels, heads or layers as a target says, and measures BatchNorm anew.
+
+    Args:
+        model: A built Functional or Sequential model; it is untouched.
+        scores: Weight path -> array; None with pattern `layer` unless it ranks by scores.
+        target: One whose `cuts` is true; its schedule is not acted on.
+        data: Training data `(x, y)`: for BatchNorm, and to rank layers.
+        loss: Keras loss, to rank layers.
+        seed: Seed of the draw of examples.
+
+    Returns:
+        The new model, notices, and widths before and after.
+
+    Raises:
+        ValueError: If the model is subclassed, or nothing can go.
+    """
+    own = "layers" if target.pattern == "layer" else "channels"
+    wanted = StructureTarget(
+        pattern=target.pattern,
+        ratio=target.ratio,
+        measure=own if target.measure == "units" else target.measure,
+        allocation=target.allocation,
+        pooling=target.pooling,
+        round_to=target.round_to,
+        include=target.include,
+        exclude=target.exclude,
+    )
+    pruned = prune(model, scores, wanted, criterion=target.rank_layers, data=data, loss=loss)
+    recalibrate(pruned.model, data, seed=seed)
+    return pruned
+
+
+def told(widths: Mapping[str, tuple[int, int]]) -> list[str]:
+    """One sentence with the widths that changed, or none."""
+    changed = [
+        f"{name} {before} -> {after}" if after else f"{name} removed"
+        for name, (before, after) in widths.items()
+        if before != after
+    ]
+    return [f"Widths: {', '.join(changed)}."] if changed else []
