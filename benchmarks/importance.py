@@ -104,10 +104,10 @@ def gradient_line(name: str, count: int, repeats: int) -> str:
     size = chosen_batch(model, (x, y), streamed=False)
     few = count // SHARE
     wanted = loop(model, x[:few], y[:few])
-    for found, sums in zip(
-        score(model, (x[:few], y[:few]), "gradient", loss=LOSS).values(), wanted, strict=True
-    ):
-        np.testing.assert_allclose(found, sums, rtol=1e-3, atol=1e-5 * sums.max())
+    scores = score(model, (x[:few], y[:few]), "gradient", loss=LOSS)
+    for found, sums in zip(scores.values(), wanted, strict=True):
+        # Rounding can tip the maximum of a pooling, or a ReLU, of some example.
+        np.testing.assert_allclose(found, sums, rtol=1e-2, atol=1e-4 * sums.max())
     seconds = alternate(
         {
             "score": lambda: score(model, (x, y), "gradient", loss=LOSS),

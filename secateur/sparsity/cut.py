@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-_CHUNK = 1 << 16  # scores: a chunk stays in the processor's cache; a multiple of 8
+_CHUNK = 1 << 17  # scores: a chunk stays in the processor's cache; a multiple of 8
 _SMALL = 1 << 18  # fewer scores are simply put together
-_STEP = 256  # one score in so many is sampled
+_STEP = 512  # one score in so many is sampled
 _SPREAD = 4.0  # half the width of the bracket in standard errors
 
 
