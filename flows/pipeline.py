@@ -12,9 +12,12 @@ from secateur.store import Reference
 from tasks.check import check
 from tasks.evaluate import evaluate
 from tasks.fine_tune import fine_tune
+from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
 from tasks.prune import prune
+from tasks.prune_rewriting import prune_rewriting
+from tasks.prune_structure import prune_structure
 from tasks.stage import Stage, StageResult
 from tasks.train import train
 
@@ -80,15 +83,16 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
     targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        scoring = {"importance": p.importance, "seed": p.seed}
-        how: dict[str, Any] = {}
+        scoring = {"data": data, "importance": p.importance, "seed": p.seed}
+        how: dict[str, Any] = {"model": model, "target": target, **label}
         if _has_scores(p):
-            how["scores"] = run(importance, data=data, model=model, **scoring, **label)
-        if target.cuts or _is_method(p):
-            how |= {"data": data, **scoring}
-        elif pruned:
-            how["before"] = pruned
-        pruned = run(prune, model=model, target=target, **how, **label)
+            how["scores"] = run(importance, model=model, **scoring, **label)
+        if target.cuts:
+            pruned = run(prune_structure, **how, **scoring)
+        elif _is_method(p):
+            pruned = run(prune_rewriting, **how, **scoring)
+        else:
+            pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
         model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
     assert pruned is not None
     return pruned, model
@@ -97,7 +101,7 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune, data=data, pruned=dense, **_tuning(p), **prunes)
+    tuned = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
     return run(prune, model=dense, target=p.target, chosen=tuned), tuned
 
 

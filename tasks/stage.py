@@ -83,6 +83,7 @@ class Stage:
 
     def __init__(self, name: str, work: Callable[..., Product], outside: Callable[..., Any] | None):
         self.name = name
+        self._file = f"{work.__name__}.py"
         self._work = work
         self._outside = outside
         self._signature = inspect.signature(work)
@@ -108,10 +109,9 @@ class Stage:
         values = {name: value for name, value in bound.arguments.items() if name != "build"}
         upstream = {name: v.digest for name, v in values.items() if isinstance(v, Reference)}
         parameters = {name: v for name, v in values.items() if not isinstance(v, Reference)}
-        file = ROOT / "tasks" / f"{self.name}.py"
         return {
             "stage": self.name,
-            "source": source_digest(file, ROOT).digest,
+            "source": source_digest(ROOT / "tasks" / self._file, ROOT).digest,
             "parameters": parameters,
             "upstream": upstream,
             "outside": self._outside(**parameters) if self._outside else None,
@@ -184,14 +184,18 @@ class Stage:
         return as_task(run)
 
 
-def stage(*, outside: Callable[..., Any] | None = None) -> Callable[[Callable], Stage]:
-    """Makes a stage of a function `work(build, …) -> Product` that has the stage's name.
+def stage(
+    *, name: str | None = None, outside: Callable[..., Any] | None = None
+) -> Callable[[Callable], Stage]:
+    """Makes a stage of a function `work(build, …) -> Product`.
 
     Args:
+        name: The stage; by default the function's name, which is the name of its file. Another
+            way to do the same stage has a file of its own: its code counts only where it runs.
         outside: Called with the stage's parameters; what it returns joins the key. For what a
             result depends on beside parameters and artifacts, such as a user's file.
     """
-    return lambda work: Stage(work.__name__, work, outside)
+    return lambda work: Stage(name or work.__name__, work, outside)
 
 
 def read(reference: Reference) -> Artifact:

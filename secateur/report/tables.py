@@ -59,12 +59,16 @@ def stage_table(report: Report) -> tuple[list[str], list[list[str]]]:
 
 def summary(report: Report) -> str:
     """What came out, in one sentence."""
-    name, after = next(iter(report.fine_tuned.metrics.items()))
-    before = report.dense.metrics[name]
+    dense, final = report.dense, report.fine_tuned
+    name, after = next(iter(final.metrics.items()))
+    said = []
+    if final.parameters < dense.parameters:
+        said.append(f"{final.parameters:,} of {dense.parameters:,} parameters are left")
+    if report.sparsity or not said:
+        said.append(f"{report.sparsity:.1%} of the {final.prunable:,} prunable weights are zero")
     return (
-        f"{report.sparsity:.1%} of the {report.fine_tuned.prunable:,} prunable weights are zero; "
-        f"{name} went from {before:.2%} (dense) to {after:.2%} (pruned and fine-tuned) on the "
-        "test split."
+        f"{', and '.join(said)}; {name} went from {dense.metrics[name]:.2%} (dense) to {after:.2%} "
+        "(pruned and fine-tuned) on the test split."
     )
 
 

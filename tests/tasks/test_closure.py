@@ -85,3 +85,20 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
     (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
     _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
+    calibration = {"importance": {"criterion": "magnitude", "examples": 20}, "seed": 1}
+    cuts = [
+        {"target": {"ratio": 0.3, "pattern": "channel"}, "scores": plain},
+        {"target": {"ratio": 0.3, "pattern": "channel", "measure": "flops"}, "scores": plain},
+    ]
+    _run(
+        "prune_structure",
+        *({"model": convolutional, "data": data, **calibration, **cut} for cut in cuts),
+    )
+    rewriting = {"model": convolutional, "data": data, **calibration}
+    rewriting["importance"] = {"criterion": "sparsegpt", "examples": 20}
+    amounts = [{"ratio": 0.5, "allocation": "uniform"}, {"pattern": "2:4"}]
+    _run("prune_rewriting", *({**rewriting, "target": target} for target in amounts))
+    gradual = {"data": data, "model": convolutional, "fine_tune": epoch, **calibration}
+    gradual["target"] = {"ratio": 0.5, "schedule": "gradual", "frequency": 3}
+    asked = [{"criterion": name, "examples": 20} for name in ("magnitude", "movement", "fisher")]
+    _run("fine_tune_gradual", *({**gradual, "importance": importance} for importance in asked))

@@ -1,0 +1,102 @@
+"""The stage `fine_tune` with schedule gradual: a dense model pruned while it trains."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from secateur.importance.config import ImportanceConfig
+from secateur.importance.sources import criterion_fingerprint
+from secateur.sparsity.config import TargetConfig
+from secateur.store import Reference, digest_of
+from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.progress import epochs_shown
+from tasks.stage import Build, Product, read, stage
+
+
+def _outside(importance: ImportanceConfig, **_: Any) -> Any:
+    return criterion_fingerprint(importance.criterion)
+
+
+@stage(name="fine_tune", outside=_outside)
+def fine_tune_gradual(
+    build: Build,
+    data: Reference,
+    model: Reference,
+    fine_tune: FineTuneConfig,
+    seed: int,
+    target: TargetConfig,
+    importance: ImportanceConfig,
+) -> Product:
+    """Trains and prunes; when it was killed it goes on from its last epoch, masks included."""
+    import keras
+
+    from secateur.datasets.dataset import Dataset
+    from secateur.models.files import load_model, save_model
+    from secateur.models.weights import content_digest
+    from secateur.training.fit import fit
+
+    dataset = Dataset(read(data).directory)
+    keras.utils.set_random_seed(seed)
+    network = load_model(read(model).directory / "model.keras")
+    steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
+    with (
+        epochs_shown("fine_tune", fine_tune.epochs) as progress,
+        _pruning(network, dataset, target, importance, steps, seed) as pruning,
+    ):
+        history = fit(
+            network,
+            dataset.train,
+            dataset.validation,
+            epochs=fine_tune.epochs,
+            batch_size=fine_tune.batch_size,
+            learning_rate=fine_tune.learning_rate,
+            seed=seed,
+            checkpoints=build.partial,
+            progress=progress,
+            setting="fine_tune.learning_rate",
+            pruning=pruning,
+        )
+        masks = pruning.finish()
+    masks.save(build.directory / "masks.npz")
+    save_model(network, build.directory / "model.keras")
+    digest = digest_of([content_digest(network), masks.digest()])
+    return Product(digest, {"history": history, "notices": list(masks.notices)})
+
+
+def _pruning(
+    network: Any,
+    dataset: Any,
+    target: TargetConfig,
+    importance: ImportanceConfig,
+    steps: int,
+    seed: int,
+) -> Any:
+    from secateur.importance.names import BUILT_IN
+    from secateur.importance.scoring import score
+    from secateur.models.weights import content_digest
+    from secateur.sparsity.gradual import GradualPruning
+    from secateur.training.batches import calibration
+    from secateur.training.objective import classification_loss
+
+    def scores() -> Any:
+        return score(
+            network,
+            calibration(dataset.train, importance.examples, seed),
+            importance.criterion,
+            loss=classification_loss(network),
+            batch_size=importance.batch_size,
+            seed=seed,
+            pool=importance.pool,
+            tolerance=importance.tolerance,
+        )
+
+    known = BUILT_IN.get(importance.criterion)
+    return GradualPruning(
+        network,
+        target,
+        steps,
+        None if importance.criterion == "movement" else scores,
+        remember=known is not None and not known.data,
+        model_digest=content_digest(network),
+    )

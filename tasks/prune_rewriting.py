@@ -1,0 +1,39 @@
+"""The stage `prune` by a method, which also rewrites the weights that stay."""
+
+from __future__ import annotations
+
+from secateur.importance.config import ImportanceConfig
+from secateur.sparsity.config import TargetConfig
+from secateur.store import Reference, digest_of
+from tasks.stage import Build, Product, read, stage
+
+
+@stage(name="prune")
+def prune_rewriting(
+    build: Build,
+    model: Reference,
+    target: TargetConfig,
+    data: Reference,
+    importance: ImportanceConfig,
+    seed: int,
+) -> Product:
+    """Chooses the weights to remove, layer by layer, and adapts the others to it."""
+    from secateur.datasets.dataset import Dataset
+    from secateur.models.files import load_model, save_model
+    from secateur.models.weights import content_digest
+    from secateur.sparsity.methods import rewrite
+    from secateur.training.batches import calibration
+
+    network = load_model(read(model).directory / "model.keras")
+    masks = rewrite(
+        network,
+        calibration(Dataset(read(data).directory).train, importance.examples, seed),
+        target,
+        examples=importance.examples,
+        batch_size=importance.batch_size,
+        seed=seed,
+    )
+    masks.save(build.directory / "masks.npz")
+    save_model(network, build.directory / "model.keras")
+    digest = digest_of([content_digest(network), masks.digest()])
+    return Product(digest, {"notices": list(masks.notices)})

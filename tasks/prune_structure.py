@@ -1,0 +1,41 @@
+"""The stage `prune` by structure: channels, heads and layers are removed for good."""
+
+from __future__ import annotations
+
+from secateur.importance.config import ImportanceConfig
+from secateur.sparsity.config import TargetConfig
+from secateur.store import Reference
+from tasks.stage import Build, Product, read, stage
+
+
+@stage(name="prune")
+def prune_structure(
+    build: Build,
+    model: Reference,
+    target: TargetConfig,
+    data: Reference,
+    importance: ImportanceConfig,
+    seed: int,
+    scores: Reference | None = None,
+) -> Product:
+    """Cuts the model, and measures its BatchNorm anew on training data; there are no masks."""
+    from secateur.datasets.dataset import Dataset
+    from secateur.importance.scores import Scores
+    from secateur.models.files import load_model, save_model
+    from secateur.models.weights import content_digest
+    from secateur.structure.targets import cut, told
+    from secateur.training.batches import calibration
+    from secateur.training.objective import classification_loss
+
+    network = load_model(read(model).directory / "model.keras")
+    pruned = cut(
+        network,
+        Scores.load(read(scores).directory / "scores.npz") if scores else None,
+        target,
+        data=calibration(Dataset(read(data).directory).train, importance.examples, seed),
+        loss=classification_loss(network),
+        seed=seed,
+    )
+    save_model(pruned.model, build.directory / "model.keras")
+    notices = [*pruned.notices, *told(pruned.widths)]
+    return Product(content_digest(pruned.model), {"notices": notices})
