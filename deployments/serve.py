@@ -36,7 +36,7 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
     """
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port is {port}; a port is a number from 1 to 65535.")
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, _interrupt)
     with _server(say, port) as address:
         create_automations(replace=False)
         runner = Runner(name="secateur", query_seconds=_POLL, pause_on_shutdown=False)
@@ -46,7 +46,7 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
             say(f"  {deployment.full_name}")
         say(f"Prefect's UI: {address}")
         say("Ctrl-C ends it.")
-        asyncio.run(runner.start())
+        asyncio.run(_run(runner))
 
 
 @contextlib.contextmanager
@@ -73,16 +73,32 @@ def _server(say: Callable[[str], None], port: int | None) -> Iterator[str]:
 
 
 def _keep_switches(deployment: RunnerDeployment) -> None:
-    """Lets the deployment's schedules be as active as they are on the server."""
+    """Lets the deployment and its schedules be as active as they are on the server."""
     with get_client(sync_client=True) as client:
         try:
             there = client.read_deployment_by_name(deployment.full_name)
         except ObjectNotFound:
             return
+    deployment.paused = there.paused
     active = {schedule.slug: schedule.active for schedule in there.schedules}
     for schedule in deployment.schedules or []:
         schedule.active = active.get(schedule.slug, schedule.active)
 
 
-def _stop(*_: object) -> None:
+async def _run(runner: Runner) -> None:
+    """Runs until a signal says to stop; what is running then is ended, and its state says so."""
+    stopped = asyncio.Event()
+    running = asyncio.create_task(runner.start())
+    while not (runner.started or running.done()):
+        await asyncio.sleep(0.05)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the runner has set its own by now
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    signalled = asyncio.create_task(stopped.wait())
+    await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        await runner.astop()
+    await running
+
+
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt

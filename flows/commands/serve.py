@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 
 from rich.console import Console
@@ -43,12 +44,12 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     try:
-        serve(show, namespace.port)
-    except KeyboardInterrupt:
-        show("Stopped.")
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(show, namespace.port)
     except ValueError as error:
         return refuse(console, "serve", error)
     except ServerError as error:
         say(console, f"secateur serve: {error}")
         return FAILED
+    show("Stopped.")
     return OK

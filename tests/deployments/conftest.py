@@ -1,4 +1,4 @@
-"""Servers, workers and `secateur serve` as processes of their own, and what the API says of them."""
+"""Servers, workers and `secateur serve` as processes, and what the API says of them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,10 @@ class Api:
 
     def deployments(self):
         return {found["name"]: found for found in self("/deployments/filter", {})}
+
+    def events(self, prefix):
+        """Those of this kind, the latest first; the server writes them down with a delay."""
+        return self("/events/filter", {"filter": {"event": {"prefix": [prefix]}}})["events"]
 
     def start(self, deployment, parameters):
         found = self.deployments()[deployment]["id"]
