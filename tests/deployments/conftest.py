@@ -118,3 +118,13 @@ def environment(home):
     for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_PORT", "PREFECT_PROFILES_PATH"):
         own.pop(name, None)
     return own
+
+
+@pytest.fixture(scope="module")
+def served(home, environment):
+    """The API of a server that `secateur serve` has started for the module."""
+    log, port = home / "serve.log", free_port()
+    with process([*SERVE, "--port", str(port)], environment, log) as running:
+        until(lambda: running.poll() is not None or "Ctrl-C ends it" in log.read_text())
+        assert running.poll() is None, log.read_text()
+        yield Api(f"http://127.0.0.1:{port}/api")
