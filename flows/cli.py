@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from flows.commands import INTERRUPTED, cache, inspect, prune, sweep
+from flows.commands import INTERRUPTED, automations, cache, inspect, prune, serve, sweep
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sweep.add(commands)
     inspect.add(commands)
     cache.add(commands)
+    serve.add(commands)
+    automations.add(commands)
     namespace = parser.parse_args(argv)
     try:
         return namespace.run(namespace, console)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.importance.config import ImportanceConfig
@@ -18,6 +20,8 @@ from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 
 DEFAULT_EPOCHS = 10
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class PruneParameters(BaseModel):
@@ -35,8 +39,11 @@ class PruneParameters(BaseModel):
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="One integer for everything.")
+    seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+    publish: PublishConfig = Field(
+        default=PublishConfig(), description="When results are written, and who is told."
+    )
 
     def resolved(self) -> PruneParameters:
         """The same with the defaults that depend on other fields filled in."""

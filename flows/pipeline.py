@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
@@ -23,7 +23,8 @@ from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
 
-STAGES = ("load_data", "train", "importance", "prune", "fine_tune", "evaluate")
+StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate"]
+STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
 
 

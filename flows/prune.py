@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
-from flows.parameters import PruneParameters
-from flows.pipeline import check_stages, run_stages
+from flows.parameters import PruneParameters, Seed
+from flows.pipeline import StageName, check_stages, run_stages
+from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
-from tasks.report import report
+from tasks.report import gather, report
 from tasks.tags import tag_flow_run
 
 
@@ -49,10 +52,11 @@ def prune(
     *,
     target: TargetConfig,
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path = Path("out"),
-    refresh: Collection[str] = (),
-) -> Report:
+    publish: PublishConfig = PublishConfig(),  # noqa: B008
+    refresh: tuple[StageName, ...] = (),
+) -> Report | State:
     """Prunes a Keras model and shows the evidence.
 
     Args:
@@ -64,6 +68,7 @@ def prune(
         fine_tune: How the pruned model is trained.
         seed: One integer for everything.
         output: The folder of report.json, report.md and model.keras.
+        publish: When results are written, and who is told.
         refresh: Stages to run again though their results are in the store.
 
     Returns:
@@ -71,6 +76,7 @@ def prune(
 
     Raises:
         ValueError: One sentence about a parameter, before any work.
+        CancelledRun: If a person was asked and did not agree.
     """
     parameters = PruneParameters(
         dataset=dataset,
@@ -81,18 +87,28 @@ def prune(
         fine_tune=fine_tune,
         seed=seed,
         output=output,
+        publish=publish,
     ).resolved()
     parameters.check()
     check_stages(refresh)
+    if publish.approval:
+        check_approval()
     tag_flow_run(parameters.dataset.name, parameters.importance.criterion)
     with pinned():
         outcome = run_stages(parameters, set(refresh))
+        given = parameters.model_dump(mode="json")
+        if publish.approval:
+            found = gather(given, outcome.results, outcome.evaluations)
+            answer = approved(to_markdown(found))
+            if not answer.publish:
+                return rejected(answer)
         return report(
-            parameters.model_dump(mode="json"),
+            given,
             outcome.results,
             outcome.evaluations,
             outcome.final,
             parameters.output,
+            publish.accuracy_bar,
         )
 
 

@@ -1,4 +1,4 @@
-"""A Prefect server for the time of one command, where none is running."""
+"""A Prefect server for the time of one command, where none is configured."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from pathlib import Path
 
 _TIMEOUT = 120  # seconds; the first start makes the data base
 _STARTS = 4
+_HOST = "127.0.0.1"
 _PROCESS = Path(__file__).with_name("server_process.py")
 
 
 class ServerError(RuntimeError):
-    """The temporary server did not start; one sentence."""
+    """The server did not start; one sentence."""
 
 
 @contextlib.contextmanager
@@ -42,11 +43,10 @@ def prefect_server() -> Iterator[Callable[[], None]]:
     if PREFECT_API_URL.value():
         yield lambda: None
         return
-    server = _Server()
+    server = Server()
     try:
-        address = f"http://127.0.0.1:{server.port}/api"
         # Nothing watches for heartbeats on a server that ends with the run.
-        settings = {PREFECT_API_URL: address, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        settings = {PREFECT_API_URL: server.api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         with temporary_settings(settings):
             try:
                 yield server.wait
@@ -54,6 +54,22 @@ def prefect_server() -> Iterator[Callable[[], None]]:
                 _send_what_is_left()
     finally:
         server.stop()
+
+
+def check_server(api: str) -> None:
+    """Asks the server at `api` whether it is well.
+
+    Raises:
+        ServerError: One sentence: nobody answers there.
+    """
+    try:
+        urllib.request.urlopen(f"{api}/health", timeout=10).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ServerError(
+            f"PREFECT_API_URL is {api}, where no Prefect server answers ({reason}); start one "
+            "there, or unset it."
+        ) from error
 
 
 def _send_what_is_left() -> None:
@@ -65,13 +81,30 @@ def _send_what_is_left() -> None:
         worker.drain_all(timeout=5)
 
 
-class _Server:
-    """The process of a temporary server; it is starting when this object is made."""
+class Server:
+    """The process of a server of this command's own; it is starting when this object is made.
 
-    def __init__(self) -> None:
+    Args:
+        port: Its port on the loopback address; by default a free one.
+        full: Also the UI, the scheduler, automations and whatever else a server does that stays.
+
+    Raises:
+        ServerError: The port is taken.
+    """
+
+    def __init__(self, port: int = 0, full: bool = False) -> None:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError as error:
+                raise ServerError(
+                    f"Port {port} of {_HOST} cannot be used: {error.strerror}."
+                ) from error
             self.port = probe.getsockname()[1]
+        self.address = f"http://{_HOST}:{self.port}"
+        self.api = f"{self.address}/api"
+        self._full = full
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self._process = self._start()
 
@@ -86,7 +119,7 @@ class _Server:
             if self._process.poll() is not None:
                 if starts == _STARTS:
                     raise ServerError(
-                        f"The temporary Prefect server stopped ({self._last_words()}); start one "
+                        f"The Prefect server stopped ({self._last_words()}); start one "
                         "with `prefect server start` and set PREFECT_API_URL."
                     )
                 starts += 1
@@ -96,7 +129,7 @@ class _Server:
                 return
             time.sleep(0.05)
         raise ServerError(
-            f"The temporary Prefect server did not answer within {_TIMEOUT} seconds; start one "
+            f"The Prefect server did not answer within {_TIMEOUT} seconds; start one "
             "with `prefect server start` and set PREFECT_API_URL."
         )
 
@@ -116,8 +149,7 @@ class _Server:
         environment = {
             **os.environ,
             **get_current_settings().to_environment_variables(exclude_unset=True),
-            "PREFECT_UI_ENABLED": "0",
-            "PREFECT__SERVER_EPHEMERAL": "1",
+            **self._role(),
             "PREFECT__SERVER_FINAL": "1",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
         }
@@ -131,10 +163,16 @@ class _Server:
             start_new_session=True,  # Ctrl-C reaches the flow alone, which has to tell its end
         )
 
+    def _role(self) -> dict[str, str]:
+        if not self._full:
+            return {"PREFECT_SERVER_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
+        # The UI asks where these say, not where it came from.
+        address = {"PREFECT_SERVER_API_HOST": _HOST, "PREFECT_SERVER_API_PORT": str(self.port)}
+        return {**address, "PREFECT_SERVER_UI_ENABLED": "1"}
+
     def _answers(self) -> bool:
-        url = f"http://127.0.0.1:{self.port}/api/health"
         try:
-            return urllib.request.urlopen(url, timeout=5).status == 200
+            return urllib.request.urlopen(f"{self.api}/health", timeout=5).status == 200
         except OSError:
             return False
 

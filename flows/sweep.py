@@ -6,14 +6,17 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from pydantic import Field
 
 from flows.fan_out import run_as_deployments
-from flows.parameters import PruneParameters
+from flows.parameters import PruneParameters, Seed
 from flows.pipeline import find, wire_importance, wire_train
+from flows.publish import PublishConfig
 from flows.sweep_parameters import Grid, SweepAxes, SweepParameters, SweepTarget, Trial
 from flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
 from secateur.datasets.config import DatasetConfig
@@ -23,9 +26,10 @@ from secateur.report.sweep import SweepReport
 from secateur.store import StoreError
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.progress import counted
-from tasks.sweep_report import TrialOutcome, sweep_report
+from tasks.sweep_report import TrialOutcome, preview, sweep_report, to_markdown
 from tasks.tags import tag_flow_run
 
 Advance = Callable[[Job, Result], None]
@@ -53,14 +57,15 @@ def sweep(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     target: SweepTarget = SweepTarget(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path = Path("out"),
-    workers: int = 1,
+    publish: PublishConfig = PublishConfig(),  # noqa: B008
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1,
     runner: Literal["process", "dask", "deployment"] = "process",
     address: str | None = None,
     deployment: str = "trial/trial",
-    max_trials: int = 1000,
-) -> SweepReport:
+    max_trials: Annotated[int, Field(ge=1)] = 1000,
+) -> SweepReport | State:
     """Prunes a model in many ways, and shows which of them are worth their cost.
 
     Args:
@@ -73,6 +78,7 @@ def sweep(
         fine_tune: How the pruned model is trained.
         seed: One integer for everything.
         output: The folder of sweep.json, sweep.html and the best models.
+        publish: When results are written, and who is told.
         workers: Processes that run trials on this machine.
         runner: Where trials run: process, dask or deployment.
         address: Runner dask: the scheduler, such as tcp://host:8786.
@@ -85,17 +91,32 @@ def sweep(
     Raises:
         ValueError: One sentence about a parameter, before any work.
         RuntimeError: If every trial failed.
+        CancelledRun: If a person was asked and did not agree.
     """
     given = dict(locals())
     p = SweepParameters.model_validate({name: given[name] for name in SweepParameters.model_fields})
     grid = p.check()
+    if publish.approval:
+        check_approval()
     tag_flow_run(p.dataset.name, "sweep")
     for notice in grid.notices:
         get_run_logger().warning(notice)
     with pinned():
         outcomes = _run_all(p, grid)
         shared = json.loads(p.model_dump_json(exclude={"sweep"}))
-        return sweep_report(shared, p.axes(), outcomes, grid.notices, p.output.expanduser())
+        if publish.approval:
+            found = preview(shared, p.axes(), outcomes, grid.notices)
+            answer = approved(to_markdown(found))
+            if not answer.publish:
+                return rejected(answer)
+        return sweep_report(
+            shared,
+            p.axes(),
+            outcomes,
+            grid.notices,
+            p.output.expanduser(),
+            publish.accuracy_bar,
+        )
 
 
 def _run_all(p: SweepParameters, grid: Grid) -> list[TrialOutcome]:

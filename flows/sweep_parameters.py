@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from flows.arguments import explain
-from flows.parameters import PruneParameters
+from flows.parameters import PruneParameters, Seed
+from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
@@ -56,7 +57,7 @@ def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
 def _all_axes() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, value in PruneParameters.model_fields.items():
-        if name == "output":
+        if name in ("output", "publish"):
             continue
         if isinstance(value.annotation, type) and issubclass(value.annotation, BaseModel):
             group = _axes(value.annotation, name)
@@ -136,8 +137,11 @@ class SweepParameters(BaseModel):
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="One integer for everything.")
+    seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the sweep's results.")
+    publish: PublishConfig = Field(
+        default=PublishConfig(), description="When results are written, and who is told."
+    )
     workers: int = Field(
         default=1, ge=1, le=1024, description="Processes that run trials on this machine."
     )
@@ -190,7 +194,9 @@ class SweepParameters(BaseModel):
                 "sweep names no axis; give lists of values, such as sweep.target.ratio 0.5,0.9."
             )
         base = self.model_dump(
-            include=set(PruneParameters.model_fields), exclude_unset=True, mode="json"
+            include=set(PruneParameters.model_fields) - {"publish"},
+            exclude_unset=True,
+            mode="json",
         )
         size = sum(math.prod(map(len, part.values())) for part in _alternatives(axes))
         if size > self.max_trials:

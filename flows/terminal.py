@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.prompt import Confirm
 from rich.table import Table
 
 from secateur.report.record import StageRecord
@@ -85,6 +87,11 @@ class Terminal:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def ask(self, figures: str) -> bool:
+        """Shows the figures and asks whether the results shall be written."""
+        self._console.print(Markdown(figures))
+        return Confirm.ask("Write the results?", console=self._console, default=False)
 
     def _bars(self) -> Progress:
         columns = (

@@ -17,6 +17,7 @@ from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
+from tasks.announce import announce
 from tasks.stage import StageResult, can_pass, read
 
 
@@ -35,6 +36,7 @@ def report(
     evaluations: Mapping[str, Reference],
     final: Reference,
     output: Path,
+    bar: float | None = None,
 ) -> Report:
     """Writes report.json, report.md and model.keras; always runs.
 
@@ -44,10 +46,25 @@ def report(
         evaluations: The evaluations of `dense`, `pruned` and `fine_tuned`.
         final: The artifact that holds the final model.
         output: The output folder.
+        bar: The lowest accuracy that is good enough.
     """
+    written = gather(parameters, results, evaluations)
+    write_results(output, written, read(final).directory / "model.keras")
+    get_run_logger().info(summary(written))
+    _show_in_ui(written)
+    _announce(written, bar, output)
+    return written
+
+
+def gather(
+    parameters: dict[str, Any],
+    results: Sequence[StageResult],
+    evaluations: Mapping[str, Reference],
+) -> Report:
+    """The report, not written yet; the arguments are those of `report`."""
     found = {subject: _evaluation(reference) for subject, reference in evaluations.items()}
     last = found["fine_tuned"]
-    written = Report(
+    return Report(
         schema_version=1,
         parameters=parameters,
         task="classification",
@@ -60,10 +77,6 @@ def report(
         notices=_notices(results),
         exports=[],
     )
-    write_results(output, written, read(final).directory / "model.keras")
-    get_run_logger().info(summary(written))
-    _show_in_ui(written)
-    return written
 
 
 def _evaluation(reference: Reference) -> Evaluation:
@@ -82,3 +95,14 @@ def _show_in_ui(report: Report) -> None:
     header, rows = layer_table(report)
     table = [dict(zip(header, row, strict=True)) for row in rows]
     create_table_artifact(table, key="layers", description="Sparsity of each layer")
+
+
+def _announce(report: Report, bar: float | None, output: Path) -> None:
+    final = report.fine_tuned
+    facts = {
+        "dense_accuracy": report.dense.metrics["accuracy"],
+        "parameters": final.parameters,
+        "nonzero": final.nonzero,
+        "output": str(output),
+    }
+    announce(final.metrics["accuracy"], report.sparsity, bar, facts)

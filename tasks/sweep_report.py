@@ -27,6 +27,7 @@ from secateur.report.sweep import (
 from secateur.report.sweep_files import write_sweep
 from secateur.report.sweep_tables import front_table, sweep_summary, variant_table
 from secateur.store import Reference
+from tasks.announce import announce
 from tasks.stage import can_pass, read
 
 
@@ -64,6 +65,7 @@ def sweep_report(
     outcomes: Sequence[TrialOutcome],
     notices: Sequence[str],
     output: Path,
+    bar: float | None = None,
 ) -> SweepReport:
     """Writes sweep.json, sweep.html and the best models; always runs.
 
@@ -73,15 +75,11 @@ def sweep_report(
         outcomes: The trials, in order.
         notices: What was left out, and why.
         output: The output folder.
+        bar: The lowest accuracy of the best variant that is good enough.
 
     Raises:
         RuntimeError: If every trial failed; one sentence with the first error.
     """
-    if all(outcome.error for outcome in outcomes):
-        raise RuntimeError(
-            f"all {len(outcomes)} trials failed; the first ({outcomes[0].name}): "
-            f"{outcomes[0].error}"
-        )
     report, models = _gather(parameters, axes, outcomes, notices)
     files = {
         place: read(reference).directory / "model.keras" for place, reference in models.items()
@@ -89,11 +87,30 @@ def sweep_report(
     report = write_sweep(output, report, files)
     get_run_logger().info(sweep_summary(report))
     _show_in_ui(report, output)
+    _announce(report, bar, output)
     return report
+
+
+def preview(parameters, axes, outcomes, notices) -> SweepReport:
+    """The report, not written yet; the arguments and errors are those of `sweep_report`."""
+    return _gather(parameters, axes, outcomes, notices)[0]
+
+
+def to_markdown(report: SweepReport) -> str:
+    """What is worth its cost, as a table."""
+    header, rows = front_table(report)
+    ruled = [header, ["---"] * len(header), *rows]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in ruled)
+    return f"# Sweep\n\n{sweep_summary(report)}\n\n{table}\n"
 
 
 def _gather(parameters, axes, outcomes, notices) -> tuple[SweepReport, dict[int, Reference]]:
     """The report, and the artifacts of the best models of the variants on a front."""
+    if all(outcome.error for outcome in outcomes):
+        raise RuntimeError(
+            f"all {len(outcomes)} trials failed; the first ({outcomes[0].name}): "
+            f"{outcomes[0].error}"
+        )
     keys = [json.dumps(outcome.variant, sort_keys=True) for outcome in outcomes]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     records = [_record(o, places[key]) for o, key in zip(outcomes, keys, strict=True)]
@@ -156,3 +173,16 @@ def _show_in_ui(report: SweepReport, output: Path) -> None:
         f"Files: `{output}/sweep.json`, `{output}/sweep.html`, `{output}/models`\n"
     )
     create_markdown_artifact(text, key="sweep", description="Accuracy against cost")
+
+
+def _announce(report: SweepReport, bar: float | None, output: Path) -> None:
+    """Tells of the variant that is best on the validation split, where there is one."""
+    finished = [variant for variant in report.variants if variant.figures]
+    split = "validation" if all("validation" in v.figures for v in finished) else "test"
+    best = max(finished, key=lambda variant: variant.figures[split].mean).figures
+    facts = {
+        "trials": len(report.trials),
+        "failed": sum(trial.status == "failed" for trial in report.trials),
+        "output": str(output),
+    }
+    announce(best["test"].mean, best["sparsity"].mean, bar, facts)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flows.arguments import Flags
 from flows.commands import refuse
-from flows.commands.running import run_flow
+from flows.commands.running import check_terminal, run_flow
 from flows.parameters import PruneParameters
 
 
@@ -32,6 +32,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters = namespace.flags.read(namespace).resolved()
         parameters.check()
+        check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "prune", error)
     from flows.pipeline import check_stages, find

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.commands import OK, fail
+from flows.commands import FAILED, OK, fail, say
 
 if TYPE_CHECKING:
+    from flows.publish import PublishConfig
     from flows.terminal import Terminal
 
 
@@ -29,19 +31,38 @@ def run_flow(
         stored: Whether every stage's result is in the store, so that no TensorFlow is needed.
         trains_here: Whether stages run in this process, and not in workers.
     """
+    from prefect.exceptions import CancelledRun
+
     from flows.server import prefect_server
 
     try:
         with prefect_server() as wait_until_ready:
             _run(console, work, stored, trains_here, wait_until_ready)
+    except CancelledRun as error:  # a person was asked, and said no
+        say(console, f"secateur {command}: {error}")
+        return FAILED
     except Exception as error:  # whatever a stage raised
         return fail(console, command, error)
     return OK
 
 
+def check_terminal(publish: PublishConfig) -> None:
+    """Refuses to ask for approval where there is nobody to ask.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    if publish.approval and not sys.stdin.isatty():
+        raise ValueError(
+            "publish.approval is on, but there is no terminal to ask on; run the command on one, "
+            "run it as a deployment (Prefect suspends only those), or switch approval off."
+        )
+
+
 def _run(console, work, stored, trains_here: bool, wait_until_ready) -> None:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+    import tasks.approval
     import tasks.progress
     from flows.terminal import Terminal, quiet_logs
     from tasks.quiet import import_tensorflow
@@ -49,6 +70,7 @@ def _run(console, work, stored, trains_here: bool, wait_until_ready) -> None:
     quiet_logs(console)
     terminal = Terminal(console)
     tasks.progress.displays.append(terminal)
+    tasks.approval.askers.append(terminal.ask)
     settings: dict = {}
     if stored():
         # It takes a moment, and the end of a heartbeat alone up to a second.
@@ -63,3 +85,4 @@ def _run(console, work, stored, trains_here: bool, wait_until_ready) -> None:
             work(terminal)
     finally:
         tasks.progress.displays.remove(terminal)
+        tasks.approval.askers.remove(terminal.ask)

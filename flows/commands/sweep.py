@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flows.arguments import Flags
 from flows.commands import refuse
-from flows.commands.running import run_flow
+from flows.commands.running import check_terminal, run_flow
 from flows.sweep_parameters import SweepParameters
 
 
@@ -29,6 +29,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters: SweepParameters = namespace.flags.read(namespace)
         grid = parameters.check()
+        check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "sweep", error)
     console.print(f"{len(grid.trials)} trials", highlight=False)

@@ -1,0 +1,23 @@
+"""The parameters of the group `publish`: when results go out, and when somebody is told."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PublishConfig(BaseModel):
+    """When results are written to `output`, and when somebody is told of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="Publishing")
+
+    approval: bool = Field(
+        default=False,
+        description="Wait for a person, who sees the figures and agrees, before anything is "
+        "written. A run of a deployment is suspended until somebody presses Resume in the UI; "
+        "the command line asks on the terminal.",
+    )
+    accuracy_bar: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="The lowest accuracy on the test split that is good enough; of one below it "
+        "the event secateur.accuracy.low tells, which an automation can pass on. Empty: no bar.",
+    )

@@ -1,0 +1,130 @@
+"""Servers, workers and `secateur serve` as processes, and what the API says of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+SERVE = [sys.executable, "-m", "flows.cli", "serve"]
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, seconds=120, every=0.2):
+    """Waits until `condition()` is true, and gives what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(every)
+    return found
+
+
+class Api:
+    """The REST API of a Prefect server, in the words of the tests."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def __call__(self, path, body=None, method=None):
+        data = None if method is None and body is None else json.dumps(body or {}).encode()
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            data=data,
+            headers={"content-type": "application/json"},
+            method=method or ("GET" if data is None else "POST"),
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+    def healthy(self):
+        with contextlib.suppress(OSError):
+            return self("/health") is True
+        return False
+
+    def deployments(self):
+        return {found["name"]: found for found in self("/deployments/filter", {})}
+
+    def events(self, prefix):
+        """Those of this kind, the latest first; the server writes them down with a delay."""
+        return self("/events/filter", {"filter": {"event": {"prefix": [prefix]}}})["events"]
+
+    def start(self, deployment, parameters):
+        found = self.deployments()[deployment]["id"]
+        body = {"parameters": parameters}
+        return self(f"/deployments/{found}/create_flow_run", body)["id"]
+
+    def run(self, run_id):
+        return self(f"/flow_runs/{run_id}")
+
+    def state(self, run_id):
+        return self.run(run_id)["state"]["type"]
+
+    def end(self, run_id, seconds=180):
+        """The run, when it is over."""
+        until(lambda: self.state(run_id) in FINAL, seconds)
+        return self.run(run_id)
+
+
+@contextlib.contextmanager
+def process(command, environment, log):
+    """A process in a group of its own, as under a terminal; the whole group ends with the block."""
+    with open(log, "ab") as output:
+        started = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGTERM)
+        try:
+            started.wait(timeout=30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home folder that runs, servers and stores of a module share."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def environment(home):
+    """The environment of somebody who has just logged in there."""
+    own = {
+        **os.environ,
+        "HOME": str(home),
+        "PREFECT_HOME": str(home / "prefect"),
+        "SECATEUR_STORE": str(home / "store"),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    }
+    for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_PORT", "PREFECT_PROFILES_PATH"):
+        own.pop(name, None)
+    return own
+
+
+@pytest.fixture(scope="module")
+def served(home, environment):
+    """The API of a server that `secateur serve` has started for the module."""
+    log, port = home / "serve.log", free_port()
+    with process([*SERVE, "--port", str(port)], environment, log) as running:
+        until(lambda: running.poll() is not None or "Ctrl-C ends it" in log.read_text())
+        assert running.poll() is None, log.read_text()
+        yield Api(f"http://127.0.0.1:{port}/api")

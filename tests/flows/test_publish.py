@@ -1,0 +1,77 @@
+"""Approval where Prefect cannot suspend: on a terminal, or refused; and the events of a run."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from prefect.exceptions import CancelledRun
+from rich.console import Console
+
+import tasks.approval
+from flows.cli import main
+from flows.terminal import Terminal
+
+
+@pytest.fixture
+def ask(monkeypatch):
+    """Has a person answer; gives what they were shown."""
+    shown = []
+
+    def answer(text):
+        console = Console(file=io.StringIO(), width=100)
+        monkeypatch.setattr(console, "input", lambda *_, **__: text)
+        terminal = Terminal(console)
+
+        def asked(figures):
+            agreed = terminal.ask(figures)
+            shown.append(console.file.getvalue())
+            return agreed
+
+        monkeypatch.setattr(tasks.approval, "askers", [asked])
+        return shown
+
+    return answer
+
+
+def test_only_what_was_approved_is_written(quick, ask, tmp_path):
+    output = tmp_path / "out"
+    with pytest.raises(ValueError, match="no terminal to ask on"):
+        quick(publish={"approval": True})
+    ask("n")
+    with pytest.raises(CancelledRun, match="Not published"):
+        quick(publish={"approval": True})
+    assert not (output / "report.json").exists()
+    shown = ask("y")
+    report = quick(publish={"approval": True})
+    assert (output / "report.json").exists()
+    assert len(shown) == 2
+    assert f"{report.fine_tuned.metrics['accuracy']:.2%}" in shown[-1]
+
+
+@pytest.mark.parametrize("command", ["prune", "sweep"])
+def test_the_command_refuses_to_ask_nobody(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    amount = "--target.ratio" if command == "prune" else "--sweep.target.ratio"
+    arguments = [command, amount, "0.5", "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--publish.approval", "true"]) == 2
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "approval" in text]
+    assert "no terminal to ask on" in line
+
+
+def test_the_bar_decides_on_the_event(quick, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        "tasks.announce.emit_event", lambda event, **rest: sent.append((event, rest))
+    )
+    report = quick(publish={"accuracy_bar": 0.0})
+    quick(publish={"accuracy_bar": 1.0})
+    assert [event for event, _ in sent] == [
+        "secateur.report",
+        "secateur.report",
+        "secateur.accuracy.low",
+    ]
+    low = sent[-1][1]["payload"]
+    assert low["accuracy"] == report.fine_tuned.metrics["accuracy"]
+    assert low["sparsity"] == report.sparsity
+    assert low["bar"] == 1.0
