@@ -52,11 +52,11 @@ def compare(folder: Path, runs: int) -> str:
     for run in range(runs):
         store = folder / f"run-{run}"
         ours["whole"].append(_secateur(store, base))
-        plain["whole"].append(_plain(folder, base)[0])
+        plain["whole"].append(plain_script(folder, base)[0])
         ours["epoch"].append(_epoch(lambda n, store=store: _our_fine_tuning(store, base, n)))
-        plain["epoch"].append(_epoch(lambda n: _plain(folder, base, n)[1]))
+        plain["epoch"].append(_epoch(lambda n: plain_script(folder, base, n)[1]))
         ours["cached"].append(_secateur(store, base))
-        with _server(base) as served:
+        with running_server(base) as served:
             ours["served"].append(_secateur(store, served))
     return _table(plain, ours)
 
@@ -80,7 +80,7 @@ def _epoch(seconds_of) -> float:
     return (seconds_of(LONG) - seconds_of(SHORT)) / (LONG - SHORT)
 
 
-def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, str]:
+def timed(command: list[str], environment: dict[str, str]) -> tuple[float, str]:
     start = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - start
@@ -89,10 +89,12 @@ def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, str]
     return seconds, done.stdout
 
 
-def _plain(folder: Path, environment: dict[str, str], epochs: int = SHORT) -> tuple[float, float]:
+def plain_script(
+    folder: Path, environment: dict[str, str], epochs: int = SHORT
+) -> tuple[float, float]:
     """Seconds of the whole script, and of its fine-tuning."""
     script = [sys.executable, str(HERE / "plain_keras.py"), str(folder / "plain.keras")]
-    seconds, out = _timed([*script, str(epochs)], environment)
+    seconds, out = timed([*script, str(epochs)], environment)
     return seconds, json.loads(out.splitlines()[-1])["fine_tune_seconds"]
 
 
@@ -103,7 +105,7 @@ def _secateur(
     command += ["--target.ratio", "0.9", "--importance.criterion", "gradient", "--seed", "1"]
     command += ["--train.epochs", "10", "--fine_tune.epochs", str(epochs)]
     command += ["--output", str(store / "out"), *(["--refresh", refresh] if refresh else [])]
-    return _timed(command, {**environment, "SECATEUR_STORE": str(store)})[0]
+    return timed(command, {**environment, "SECATEUR_STORE": str(store)})[0]
 
 
 def _our_fine_tuning(store: Path, environment: dict[str, str], epochs: int) -> float:
@@ -114,7 +116,7 @@ def _our_fine_tuning(store: Path, environment: dict[str, str], epochs: int) -> f
 
 
 @contextlib.contextmanager
-def _server(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def running_server(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A running Prefect server, and the environment that leads to it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

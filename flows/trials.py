@@ -120,23 +120,21 @@ def dask_cluster(address: str) -> Iterator[TaskRunner]:
         ValueError: One sentence: the extra is not installed, or nobody answers there.
     """
     try:
+        from distributed import Client
         from prefect_dask import DaskTaskRunner
     except ImportError as error:
         raise ValueError(
             "runner dask needs the extra `dask`; install it with pip install 'secateur[dask]'."
         ) from error
-    runner = DaskTaskRunner(address=address, client_kwargs={"timeout": 20})
     try:
-        runner.__enter__()
-    except (OSError, TimeoutError) as error:
+        Client(address, timeout=20, set_as_default=False).close()
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"address is {address!r}, where no Dask scheduler answers; start one, or give "
             "another address."
         ) from error
-    try:
+    with DaskTaskRunner(address=address) as runner:
         yield runner
-    finally:
-        runner.__exit__(None, None, None)
 
 
 def _result(state: State) -> Result:

@@ -168,6 +168,23 @@ def test_a_killed_worker_does_not_take_the_others_down(swept, monkeypatch):
     assert [trial.status for trial in report.trials] == ["done"] * 4
 
 
+@pytest.mark.slow
+def test_a_dask_cluster_runs_trials(swept):
+    distributed = pytest.importorskip("distributed")
+    pytest.importorskip("prefect_dask")
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        report = swept(runner="dask", address=cluster.scheduler_address)
+    assert [trial.status for trial in report.trials] == ["done"] * 4
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_that_does_not_answer_is_a_sentence(swept):
+    pytest.importorskip("prefect_dask")
+    with pytest.raises(ValueError, match="where no Dask scheduler answers"):
+        swept(runner="dask", address="tcp://127.0.0.1:9")
+
+
 def test_the_command_prints_the_front(tmp_path, capsys, prefect_server):
     from flows.cli import main
 
