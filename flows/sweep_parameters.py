@@ -219,7 +219,9 @@ class SweepParameters(BaseModel):
             raise ValueError(f"no trial of the grid is possible; the first: {refused[0]}")
         twice = size - len(seen) - len(refused)
         if twice:
-            grid.notices.append(f"{twice} trials of the grid were there twice and run once.")
+            grid.notices.append(
+                f"Trials that the grid names more than once run once ({twice} fewer)."
+            )
         grid.notices.extend(f"Left out {text}" for text in refused)
         return grid
 

@@ -13,6 +13,7 @@ _FRONT, _OTHER, _DENSE = "#0b6e4f", "#9aa5b1", "#c1440e"
 def write_png(report: SweepReport, path: Path) -> None:
     """The test metric against the number of nonzero weights, with deviations and the front."""
     from matplotlib.figure import Figure  # no global state, so no window system either
+    from matplotlib.ticker import EngFormatter
 
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
@@ -34,6 +35,8 @@ def write_png(report: SweepReport, path: Path) -> None:
     if dense := report.dense.get("test"):
         axes.axhline(100 * dense.mean, color=_DENSE, linestyle="--", label="dense")
     axes.set_xscale("log")
+    for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis_formatter(EngFormatter(sep=""))
     axes.set_xlabel("nonzero weights")
     axes.set_ylabel(f"{report.metric} on the test split, %")
     axes.grid(alpha=0.3)

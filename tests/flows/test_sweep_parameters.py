@@ -62,13 +62,13 @@ def test_n_of_m_fixes_the_ratio_and_runs_once():
         "ratio=0.5 pattern=weight",
         "ratio=0.9 pattern=weight",
     ]
-    assert grid.notices == ["1 trials of the grid were there twice and run once."]
+    assert grid.notices == ["Trials that the grid names more than once run once (1 fewer)."]
 
 
 def test_duplicates_run_once_and_are_told():
     grid = _grid({"target": {"ratio": [0.5, 0.5, 0.9]}})
     assert len(grid.trials) == 2
-    assert "1 trials" in grid.notices[0]
+    assert "(1 fewer)" in grid.notices[0]
 
 
 def test_what_contradicts_itself_is_left_out_and_told():
