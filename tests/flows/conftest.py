@@ -28,6 +28,17 @@ def quick(tmp_path, prefect_server):
     return run
 
 
+@pytest.fixture(scope="module")
+def _folder_of_module(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def shared_store(_folder_of_module, monkeypatch):
+    """One store for all tests of a module, so that their dense model is trained once."""
+    monkeypatch.setenv("SECATEUR_STORE", str(_folder_of_module))
+
+
 @pytest.fixture
 def command(tmp_path):
     """Starts `secateur prune` in a process, with a Prefect data base of the test's own."""

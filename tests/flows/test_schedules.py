@@ -6,6 +6,8 @@ import pytest
 
 from secateur.importance.names import BUILT_IN
 
+pytestmark = pytest.mark.usefixtures("shared_store")
+
 
 def _runs(report):
     return [(stage.name, stage.round) for stage in report.stages if stage.name != "evaluate"]

@@ -6,6 +6,7 @@ import keras
 import pytest
 
 layers = keras.layers
+pytestmark = pytest.mark.usefixtures("shared_store")
 
 
 def _saved(tmp_path, **groups):
