@@ -29,7 +29,8 @@ def cache_collect(
     What a running flow uses stays.
 
     Args:
-        older_than_days: Also results that were not used for so many days. Empty: no limit.
+        older_than_days: Also results that were not used for so many days, at least 0. Empty:
+            no limit.
         max_bytes: Also those unused for longest, until the rest fits into so much, such as 10GB.
             Empty: no limit.
         dry_run: Only show what would be removed.

@@ -14,6 +14,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
+from secateur.schema import tell_bounds
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
@@ -27,7 +28,7 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class PruneParameters(BaseModel):
     """Prune a Keras model: train or load it, score, prune, fine-tune, evaluate, report."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 
     dataset: DatasetConfig = Field(default=DatasetConfig(), description="The data.")
     model: ModelConfig = Field(default=ModelConfig(), description="The model to prune.")

@@ -64,9 +64,10 @@ def prune(
         model: The model to prune: built-in, a file, or a factory.
         train: How the dense model is trained.
         importance: What a weight is worth.
-        target: How much to remove, and where.
+        target: How much to remove, and where. Say how much in one way: by ratio, threshold or
+            quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
         fine_tune: How the pruned model is trained.
-        seed: One integer for everything.
+        seed: One integer for everything, at least 0.
         output: The folder of report.json, report.md and model.keras.
         publish: When results are written, and who is told.
         refresh: Stages to run again though their results are in the store.

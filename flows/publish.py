@@ -4,11 +4,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.schema import tell_bounds
+
 
 class PublishConfig(BaseModel):
     """When results are written to `output`, and when somebody is told of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Publishing")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Publishing"
+    )
 
     approval: bool = Field(
         default=False,

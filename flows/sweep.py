@@ -69,21 +69,22 @@ def sweep(
     """Prunes a model in many ways, and shows which of them are worth their cost.
 
     Args:
-        sweep: The grid: for any parameter a list of values; every combination is a trial.
+        sweep: The grid: for any parameter a list of values; every combination is a trial. Ways
+            to say how much is removed (ratio, threshold, quantile) have trials of their own each.
         dataset: The data that trains, calibrates and measures.
         model: The model to prune: built-in, a file, or a factory.
         train: How the dense model is trained.
         importance: What a weight is worth.
         target: How much to remove, and where; the axes say what it leaves open.
         fine_tune: How the pruned model is trained.
-        seed: One integer for everything.
+        seed: One integer for everything, at least 0.
         output: The folder of sweep.json, sweep.html and the best models.
         publish: When results are written, and who is told.
-        workers: Processes that run trials on this machine.
+        workers: Processes that run trials on this machine, at least 1.
         runner: Where trials run: process, dask or deployment.
         address: Runner dask: the scheduler, such as tcp://host:8786.
         deployment: Runner deployment: its name, as flow/deployment.
-        max_trials: Refuse a grid of more trials than this.
+        max_trials: Refuse a grid of more trials than this, at least 1.
 
     Returns:
         The report. A trial that failed is in it with its error.

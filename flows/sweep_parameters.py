@@ -21,11 +21,12 @@ from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.schema import tell_bounds
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 _AMOUNTS = ("target.ratio", "target.threshold", "target.quantile")
 """Ways to say how much is removed, of which a trial takes one."""
 _SEEDS = ("seed", "fine_tune.seed")
@@ -72,7 +73,9 @@ SweepAxes = _all_axes()
 
 SweepTarget = create_model(  # type: ignore[call-overload]
     "SweepTarget",
-    __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False),
+    __config__=ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, allow_inf_nan=False
+    ),
     __doc__="The group `target` of every trial; the axes say what it leaves open.",
     **{name: (value.annotation, value) for name, value in TargetConfig.model_fields.items()},
 )

@@ -2,11 +2,15 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.schema import tell_bounds
+
 
 class DatasetConfig(BaseModel):
     """The data that trains, calibrates and measures the model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Data set")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Data set"
+    )
 
     name: str = Field(
         default="mnist_5k",

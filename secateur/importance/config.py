@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from secateur.importance.names import BUILT_IN, DEFAULT, check_criterion
+from secateur.schema import tell_bounds
+
+
+def _offer_choices(schema: dict[str, Any]) -> None:
+    """A form offers the built-in criteria to choose from, or takes another name."""
+    own = {"type": schema.pop("type"), "title": "another"}
+    schema["anyOf"] = [{"enum": list(BUILT_IN), "type": "string", "title": "built-in"}, own]
 
 
 class ImportanceConfig(BaseModel):
     """How weights are scored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 
     criterion: str = Field(
         default=DEFAULT,
+        json_schema_extra=_offer_choices,
         description=f"What a weight is worth. One of: {', '.join(BUILT_IN)}; or the name that an "
         "installed package gives to its own.",
     )

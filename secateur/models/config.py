@@ -4,13 +4,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from secateur.schema import tell_bounds
+
 Architecture = Literal["simple_net", "lenet_300_100", "lenet_5", "resnet_20"]
 
 
 class ModelConfig(BaseModel):
     """The model to prune: one of a built-in architecture, a file, or a factory."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Model", protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra=tell_bounds,
+        title="Model",
+        protected_namespaces=(),
+    )
 
     name: Architecture | None = Field(
         default="simple_net",

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from secateur.schema import tell_bounds
+
 _ALLOCATIONS = ("global", "uniform", "erk", "lamp")
 _SIZED = re.compile(r"([1-9]\d{0,5})([:x])([1-9]\d{0,5})")
 
@@ -20,12 +22,14 @@ class TargetConfig(BaseModel):
     layers to ratios, or a `pattern` such as `2:4`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, allow_inf_nan=False
+    )
 
     ratio: Ratio | None = Field(
         None,
         description="Share to remove of the prunable weights that include and exclude select; "
-        "met exactly, to one weight, block or channel. 0 <= ratio < 1.",
+        "met exactly, to one weight, block or channel.",
     )
     threshold: Annotated[float, Field(ge=0)] | None = Field(
         None,
@@ -35,7 +39,7 @@ class TargetConfig(BaseModel):
     quantile: Ratio | None = Field(
         None,
         description="Scores below this quantile of the scores go; unlike with ratio, equal scores "
-        "go or stay together, so fewer may go. 0 <= quantile < 1.",
+        "go or stay together, so fewer may go.",
     )
     allocation: Literal["global", "uniform", "erk", "lamp"] | dict[str, Ratio] = Field(
         "global",

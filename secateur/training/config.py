@@ -2,11 +2,15 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.schema import tell_bounds
+
 
 class TrainConfig(BaseModel):
     """How the dense model is trained (Adam, cross-entropy)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Training")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Training"
+    )
 
     epochs: int | None = Field(
         default=None,

@@ -2,11 +2,15 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.schema import tell_bounds
+
 
 class FineTuneConfig(BaseModel):
     """How the pruned model is trained on; what was pruned stays zero at every step."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Fine-tuning")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Fine-tuning"
+    )
 
     epochs: int = Field(
         default=10, ge=0, le=100_000, description="Passes over the training data; 0 for none."

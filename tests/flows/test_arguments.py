@@ -78,6 +78,8 @@ def test_the_schema_that_makes_the_form_of_the_ui_describes_every_field():
         assert model["additionalProperties"] is False
         for name, field in model["properties"].items():
             assert len(field.get("description", "")) > 5, name
+            low = {**field, **field.get("anyOf", [{}])[0]}.get("minimum")
+            assert low is None or f"t least {low}" in field["description"], name
 
 
 @pytest.mark.parametrize("name", FIELDS)
