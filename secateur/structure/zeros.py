@@ -63,20 +63,26 @@ class _Search:
             unread, constant = self._unread(), self._constant()
             new = (unread | constant) & self.allowed & ~self.removed
             for group in self.graph.groups:
-                mine = self.removed[group.units] | new[group.units]
-                if mine.all() and not self.removed[group.units].all():
-                    kept = group.units[new[group.units]][-1]
-                    new[kept] = self.allowed[kept] = False
-                    self.notices.append(
-                        f"All channels of '{group.name}' do nothing; one stays, because a layer "
-                        "needs one."
-                    )
+                self._leave_one(new, group.units, group.name)
+            for bound in self.bounds:  # a layer may read a part of a group alone
+                self._leave_one(new, self.graph.unit_of[bound.labels], bound.layer)
             if not new.any():
                 break
             self._fold(new & ~unread)
             self._take(new)
         self._say_what_stays()
         return Removal(self.graph, self.removed, self.notices, self.additions)
+
+    def _leave_one(self, new: np.ndarray, units: np.ndarray, name: str) -> None:
+        """Takes one of `units` out of `new` if with it all of them were removed."""
+        gone = self.removed[units]
+        if gone.all() or not (gone | new[units]).all():
+            return
+        kept = units[new[units]][-1]
+        new[kept] = self.allowed[kept] = False
+        self.notices.append(
+            f"All channels of '{name}' do nothing; one stays, because a layer needs one."
+        )
 
     def _alive(self, bound: Bound) -> np.ndarray:
         """For each position of an axis whether any weight at it is not zero."""

@@ -76,7 +76,7 @@ def _trained(stage, times):
 
 def test_a_long_training_shows_one_artifact_in_the_ui(prefect_server, monkeypatch):
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_UPDATES", 0.0)
-    (artifact,) = _trained("fine_tune", (1.0, 2.5, 4.0))
+    (artifact,) = _trained("long_one", (1.0, 2.5, 4.0))
     assert artifact.type == "progress"
     assert artifact.data == 100
     assert artifact.description == "epoch 4.0 of 4: loss 0.2500, accuracy 0.5000"

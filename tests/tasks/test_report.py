@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.parameters import PruneParameters
 from secateur.models.config import ModelConfig
@@ -49,7 +50,7 @@ def ran(data, tmp_path, prefect_server):
 def _artifact(key):
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
     with get_client(sync_client=True) as client:
-        return client.read_artifacts(artifact_filter=wanted)[-1]
+        return client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)[0]
 
 
 def test_a_real_report_is_what_is_published_and_shown(ran):

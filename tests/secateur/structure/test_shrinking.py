@@ -226,6 +226,12 @@ def test_the_shrunk_model_is_the_masked_one(program, share, seed):
     _check(program, share, seed)
 
 
+def test_a_layer_that_reads_a_part_of_a_group_keeps_a_channel():
+    average, halves = ("channelwise", "average"), ("merged", "halves")
+    program = [(average, 0, 0)] * 4 + [(halves, 0, 0), (average, 0, 0), (("unknown",), 0, 0)]
+    _check([*program, (halves, 1, 29), (average, 0, 0)], 0.7, 0)
+
+
 @pytest.mark.slow
 @many
 @cases
