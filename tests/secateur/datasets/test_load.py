@@ -3,7 +3,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from secateur.datasets.config import DatasetConfig
-from secateur.datasets.dataset import Dataset
+from secateur.datasets.dataset import SPLITS, Dataset
 from secateur.datasets.load import DownloadError, materialize
 
 
@@ -161,3 +161,17 @@ def test_what_cannot_be_downloaded_says_where_it_was_looked_for(tmp_path, monkey
     ) as info:
         materialize(DatasetConfig(name="mnist", data_dir=str(tmp_path / "data")), tmp_path)
     assert "\n" not in str(info.value)
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    from sklearn.datasets import load_digits
+
+    config = DatasetConfig(name="digits", image_size=(28, 28))
+    loaded = materialize(config, tmp_path)
+    lengths = (len(loaded.train), len(loaded.validation), len(loaded.test))
+    assert lengths == (1295, 144, 358)
+    assert loaded.shape == (28, 28, 1)
+    raw = np.sort([image.mean() / 16 for image in load_digits().images])
+    resized = np.sort(np.concatenate([loaded.split(s).arrays()[0].mean((1, 2, 3)) for s in SPLITS]))
+    np.testing.assert_allclose(resized, raw, atol=0.02)
+    assert np.bincount(loaded.test.y).min() >= 34
