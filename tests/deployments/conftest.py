@@ -51,7 +51,8 @@ class Api:
         method = method or ("GET" if body is None else "POST")
         more = {"json": body or {}} if method != "GET" else {}
         answer = self._pool.request(method, f"{self.url}{path}", **more)
-        assert answer.status < 400, f"{method} {path}: {answer.status} {answer.data.decode()}"
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status} {answer.data.decode()}")
         return json.loads(answer.data or "null")
 
     def healthy(self):
