@@ -46,24 +46,23 @@ def replace_head(model: keras.Model, outputs: int) -> tuple[keras.Model, str]:
         raise HeadError(
             f"{model.name!r} has {len(model.outputs)} outputs; a new head takes the place of one."
         )
-    head, after = _find_head(model)
-    name, features = head
-    config = {**name.get_config(), "units": outputs}
-    tensor = keras.layers.Dense.from_config(config)(features)
+    head, features, after = _find_head(model)
+    tensor = keras.layers.Dense.from_config({**head.get_config(), "units": outputs})(features)
     for layer in after:
         tensor = type(layer).from_config(layer.get_config())(tensor)
-    return keras.Model(model.inputs, tensor, name=model.name), name.name
+    return keras.Model(model.inputs, tensor, name=model.name), head.name
 
 
 def _find_head(
     model: keras.Model,
-) -> tuple[tuple[keras.layers.Dense, keras.KerasTensor], list[keras.Layer]]:
-    """The head with the tensor that it takes, and the layers after it."""
-    tensor, after = model.outputs[0], []
+) -> tuple[keras.layers.Dense, keras.KerasTensor, list[keras.Layer]]:
+    """The head, the tensor that it takes, and the layers after it."""
+    tensor = model.outputs[0]
+    after: list[keras.Layer] = []
     while True:
         layer, node, _ = tensor._keras_history
         if isinstance(layer, keras.layers.Dense):
-            return (layer, layer._inbound_nodes[node].input_tensors[0]), after[::-1]
+            return layer, layer._inbound_nodes[node].input_tensors[0], after[::-1]
         if not isinstance(layer, _AFTER):
             raise HeadError(
                 f"The output of {model.name!r} comes from {layer.name!r}, a "

@@ -60,7 +60,9 @@ def _read_digits() -> tuple[np.ndarray, np.ndarray]:
     """
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
-        raise ValueError("The package scikit-learn, which ships digits, is missing: pip install it.")
+        raise ValueError(
+            "The package scikit-learn, which ships digits, is missing: pip install it."
+        )
     path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
     with gzip.open(path, "rt") as file:
         table = np.loadtxt(file, delimiter=",")
