@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from flows.commands import INTERRUPTED, automations, cache, inspect, prune, serve, sweep
+from flows.commands import INTERRUPTED, automations, cache, inspect, prune, serve, sweep, transfer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prune.add(commands)
     sweep.add(commands)
+    transfer.add(commands)
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)

@@ -26,6 +26,7 @@ from secateur.report.schema import Report
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
+from secateur.report.transfer import TransferReport, model_table, transfer_summary
 
 
 class Terminal:
@@ -131,6 +132,17 @@ class Terminal:
             markup=False,
             soft_wrap=True,
         )
+
+    def show_transfer(self, report: TransferReport, output: Path) -> None:
+        """The transferred model beside a fresh start, on standard output, and the files."""
+        console = _results()
+        console.print()
+        console.print(_table(*model_table(report)))
+        console.print()
+        for notice in report.notices:
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(transfer_summary(report), highlight=False, markup=False)
+        console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _results() -> Console:

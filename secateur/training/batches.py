@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
+from secateur.datasets.rows import RowReader
+from secateur.training.augment import Augment
 
 IN_MEMORY = 2 << 30
 """Bytes of inputs up to which a split is held in memory; a larger one is read from its file."""
@@ -19,7 +21,7 @@ def ordered(split: Split, batch_size: int, indices: np.ndarray | None = None) ->
         chosen = tf.data.Dataset.range(len(split))
     else:
         chosen = tf.data.Dataset.from_tensor_slices(indices)
-    return chosen.batch(batch_size).map(_gather(split)).prefetch(2)
+    return chosen.batch(batch_size).map(_gather(split), **_threads(split)).prefetch(2)
 
 
 def calibration(split: Split, examples: int | None, seed: int) -> Any:
@@ -38,39 +40,65 @@ def calibration(split: Split, examples: int | None, seed: int) -> Any:
     return ordered(split, 256, indices)
 
 
-def shuffled(split: Split, batch_size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:
+def shuffled(
+    split: Split,
+    batch_size: int,
+    seed: int,
+    epoch: tf.Variable,
+    augment: Augment | None = None,
+) -> tf.data.Dataset:
     """Batches `(x, y)` of the whole split, shuffled anew at each iteration.
 
-    The order is a function of `seed` and of the value of `epoch` when the iteration begins, so a
-    training that goes on after a kill sees the order that it would have seen.
+    The order, and what `augment` draws, are functions of `seed` and of the value of `epoch` when
+    the iteration begins, so a training that goes on after a kill sees what it would have seen.
 
     Args:
         split: The examples.
         batch_size: Examples a batch; the last one can be smaller.
         seed: Any 32-bit integer.
         epoch: An int32 variable; set it before each epoch.
+        augment: Changes the inputs, such as `augment.augmenter` gives.
     """
     count = len(split)
+    gather = _gather(split)
 
-    def permutation(_):
+    def batches(_):
         key = tf.stack([tf.constant(seed, tf.int32), epoch.read_value()])
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
-        return tf.data.Dataset.from_tensor_slices(order)
+        chosen = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        if augment is None:
+            return chosen.map(gather, **_threads(split))
+
+        def changed(number, indices):
+            x, y = gather(indices)
+            return augment(x, tf.random.fold_in(key, tf.cast(number, tf.int32))), y
+
+        return chosen.enumerate().map(changed, **_THREADS)
 
     return (
         tf.data.Dataset.range(1)
-        .flat_map(permutation)
-        .batch(batch_size)
-        .map(_gather(split))
+        .flat_map(batches)
         .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
         .prefetch(4)
     )
 
 
+_THREADS = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+
+
+def _threads(split: Split) -> dict[str, Any]:
+    """Several batches at a time where they come from a disk; a copy in memory is faster alone."""
+    return {} if _in_memory(split) else _THREADS
+
+
+def _in_memory(split: Split) -> bool:
+    return split.input_bytes <= IN_MEMORY
+
+
 def _gather(split: Split):
     """A function: indices of examples -> their prepared inputs and labels."""
     labels = tf.constant(np.asarray(split.y, dtype=split.target_dtype))
-    in_memory = split.input_bytes <= IN_MEMORY
+    in_memory = _in_memory(split)
     readers = split.each(lambda array, scale: (_reader(array, in_memory), scale))
 
     def prepared(reader, indices):
@@ -94,8 +122,10 @@ def _reader(array: np.ndarray, in_memory: bool):
         inputs = tf.constant(np.asarray(array))
         return lambda indices: tf.gather(inputs, indices)
 
+    rows_at = RowReader(array)
+
     def read(indices):
-        rows = tf.numpy_function(lambda i: array[i], [indices], array.dtype)
+        rows = tf.numpy_function(rows_at, [indices], array.dtype)
         rows.set_shape([None, *array.shape[1:]])
         return rows
 

@@ -1,0 +1,75 @@
+"""All parameters of the flow `transfer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.parameters import Seed
+from flows.publish import PublishConfig
+from secateur.datasets.config import DatasetConfig
+from secateur.datasets.names import check_dataset
+from secateur.importance.config import ImportanceConfig
+from secateur.models.pruned_source import source_file
+from secateur.report.files import check_output
+from secateur.schema import tell_bounds
+from secateur.sparsity.combine import check_combination
+from secateur.sparsity.config import TargetConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.transfer_config import TransferConfig
+
+
+class TransferParameters(BaseModel):
+    """Move a pruned model to another data set: a new head, its zeros held, beside a fresh start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
+
+    transfer: TransferConfig = Field(description="The pruned model, and what may change of it.")
+    dataset: DatasetConfig = Field(
+        default=DatasetConfig(name="digits"), description="The data of the new task."
+    )
+    fine_tune: FineTuneConfig = Field(
+        default=FineTuneConfig(), description="Training on the new task."
+    )
+    target: TargetConfig | None = Field(
+        default=None,
+        description="Prune further on the new task: how much in all, and where. Empty: the zeros "
+        "that the model came with.",
+    )
+    importance: ImportanceConfig = Field(
+        default=ImportanceConfig(),
+        description="What a weight is worth, where it is pruned further.",
+    )
+    seed: Seed = Field(default=0, description="One integer for everything.")
+    output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+    publish: PublishConfig = Field(
+        default=PublishConfig(), description="When results are written, and who is told."
+    )
+
+    def resolved(self) -> TransferParameters:
+        """The same with the defaults that depend on other fields filled in."""
+        seed = self.seed if self.fine_tune.seed is None else self.fine_tune.seed
+        return self.model_copy(
+            update={
+                "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
+                "output": self.output.expanduser().absolute(),
+            }
+        )
+
+    def check(self) -> None:
+        """Refuses what can be known to fail without TensorFlow, the data or the model.
+
+        Raises:
+            ValueError: One sentence.
+        """
+        source_file(self.transfer.source)
+        if self.target is not None:
+            check_combination(self.importance.criterion, self.target, self.importance.pool)
+            if self.target.schedule != "one_shot" or self.target.cuts:
+                raise ValueError(
+                    "target of a transfer sets weights to zero in one go; for other schedules, or "
+                    "to remove channels, run `secateur prune` on the model that the transfer gives."
+                )
+        check_dataset(self.dataset)
+        check_output(self.output)

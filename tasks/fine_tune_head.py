@@ -1,0 +1,54 @@
+"""The stage `fine_tune` of a new head alone: the body stays as it is."""
+
+from __future__ import annotations
+
+import shutil
+
+from secateur.store import Reference, digest_of
+from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.progress import epochs_shown
+from tasks.stage import Build, Product, read, stage
+
+
+@stage(name="fine_tune")
+def fine_tune_head(
+    build: Build,
+    data: Reference,
+    adapted: Reference,
+    head: str,
+    fine_tune: FineTuneConfig,
+    seed: int,
+) -> Product:
+    """Trains the head; a killed training goes on from its last epoch. The masks are handed on."""
+    import keras
+
+    from secateur.datasets.dataset import Dataset
+    from secateur.models.files import load_model, save_model
+    from secateur.models.weights import content_digest
+    from secateur.sparsity.masks import Masks
+    from secateur.training.fit import fit
+    from secateur.training.heads import freeze_body, thaw
+
+    dataset = Dataset(read(data).directory)
+    before = read(adapted).directory
+    keras.utils.set_random_seed(seed)
+    network = load_model(before / "model.keras")
+    freeze_body(network, head)
+    with epochs_shown("fine_tune", fine_tune.epochs) as progress:
+        history = fit(
+            network,
+            dataset.train,
+            dataset.validation,
+            fine_tune,
+            seed=seed,
+            checkpoints=build.partial,
+            progress=progress,
+            group="fine_tune",
+        )
+    thaw(network)
+    digests = [content_digest(network)]
+    if (before / "masks.npz").exists():
+        digests.append(Masks.load(before / "masks.npz").digest())
+        shutil.copyfile(before / "masks.npz", build.directory / "masks.npz")
+    save_model(network, build.directory / "model.keras")
+    return Product(digest_of(digests), {"history": history})
