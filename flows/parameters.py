@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.publish import PublishConfig
+from flows.rewinding import check_rewinding
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.importance.config import ImportanceConfig
@@ -19,6 +20,8 @@ from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import check_objective
 
 DEFAULT_EPOCHS = 10
 
@@ -39,6 +42,9 @@ class PruneParameters(BaseModel):
     target: TargetConfig = Field(description="How much to remove, and where.")
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
+    )
+    objective: ObjectiveConfig = Field(
+        default=ObjectiveConfig(), description="What the model is for, and measured by."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
@@ -72,6 +78,8 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
+        check_rewinding(self.train, self.target, self.fine_tune)
         check_dataset(self.dataset)
         check_model(self.model)
+        check_objective(self.objective)
         check_output(self.output)

@@ -1,7 +1,10 @@
 """Parameters of fine-tuning; apart from `config`, so that a change here retrains nothing."""
 
+from typing import Literal
+
 from pydantic import ConfigDict, Field
 
+from secateur.training.distill_config import DistillConfig
 from secateur.training.fit_config import FitConfig
 
 
@@ -19,4 +22,14 @@ class FineTuneConfig(FitConfig):
         le=2**31 - 1,
         description="Seed of fine-tuning alone, so that several trials share one dense model. "
         "Default: the seed of the run.",
+    )
+    rewind: Literal["none", "learning_rate", "weights"] = Field(
+        default="none",
+        description="learning_rate: the rates of the last epochs of train come again, as many as "
+        "fine_tune.epochs (Renda 2020). weights: so they do, and what was not pruned begins with "
+        "its value after train.keep_epoch epochs (lottery ticket, Frankle 2020); with schedule "
+        "iterative in every round.",
+    )
+    distill: DistillConfig = Field(
+        default=DistillConfig(), description="How much the dense model teaches the pruned one."
     )
