@@ -196,11 +196,8 @@ def export_dense(name: str, seed: int, folder: Path) -> None:
     if not (folder / "data.npz").exists():
         dataset = Dataset(read(data).directory)
         arrays = {s: dataset.split(s).arrays() for s in ("train", "validation", "test")}
-        flat = {
-            f"{s}_{part}": a
-            for s, pair in arrays.items()
-            for part, a in zip("xy", pair, strict=True)
-        }
+        flat = {f"{s}_x": x for s, (x, _) in arrays.items()}
+        flat |= {f"{s}_y": y for s, (_, y) in arrays.items()}
         np.savez(folder / "data.npz", **flat)
 
 
