@@ -3,7 +3,7 @@
     python -m benchmarks.training [--repeats 5] [--write]
 
 The pairs take turns in one process; a figure is the ratio of the median seconds of an epoch,
-tracing left out. `--write` puts the table into `benchmarks/accuracy.md`.
+tracing left out. `--write` puts the table into `benchmarks/training.md`.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ PAIRS: dict[str, tuple[Way, Way]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="put the table into accuracy.md")
+    parser.add_argument("--write", action="store_true", help="put the table into training.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = materialize(DatasetConfig(), Path(folder))
         table = compare(data, options.repeats)
     print(table)
     if options.write:
-        page = Path(__file__).resolve().parent / "accuracy.md"
+        page = Path(__file__).resolve().parent / "training.md"
         replace_section("training", table, page)
 
 

@@ -61,6 +61,7 @@ class PruneParameters(BaseModel):
         return self.model_copy(
             update={
                 "train": self.train.model_copy(update={"epochs": epochs}),
+                "target": self.target.settled(self.importance.criterion),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
                 "output": self.output.expanduser().absolute(),
             }

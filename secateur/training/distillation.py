@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -100,18 +100,19 @@ def _with_features(model: keras.Model, names: tuple[str, ...]) -> Any:
     """A function that gives a list: what `model` gives, and the outputs of some of its layers."""
     if not names:
         return lambda x, training: [model(x, training=training)]
-    return keras.Model(model.inputs, [model.output, *(model.get_layer(n).output for n in names)])
+    inside = _outputs(model)
+    return keras.Model(model.inputs, [model.outputs[0], *(inside[name] for name in names)])
 
 
 def _compared(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> tuple[str, ...]:
     """Names of the layers that both models have, with outputs of one shape."""
-    theirs = dict(_outputs(teacher))
-    own = dict(_outputs(student))
+    theirs, own = _outputs(teacher), _outputs(student)
     last = list(own)[-1:]
     chosen = [
         name
-        for name, shape in own.items()
-        if theirs.get(name) == shape
+        for name, output in own.items()
+        if name in theirs
+        and tuple(theirs[name].shape) == tuple(output.shape)
         and (
             any(fnmatchcase(name, glob) for glob in config.layers)
             if config.layers
@@ -127,12 +128,13 @@ def _compared(student: keras.Model, teacher: keras.Model, config: DistillConfig)
     return tuple(chosen)
 
 
-def _outputs(model: keras.Model) -> Iterator[tuple[str, tuple]]:
-    """Name and output shape of each layer that has weights, is called once and gives a tensor."""
-    if not getattr(model, "inputs", None):
-        return
-    for layer in model.layers:
-        if layer.weights and len(layer._inbound_nodes) == 1:
-            output = layer.output
-            if isinstance(output, keras.KerasTensor):
-                yield layer.name, tuple(output.shape)
+def _outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """What each layer gives that has weights, is called once and gives one tensor, by its name."""
+    graph = getattr(model, "_functional", None) or model  # of a Sequential
+    found: dict[str, list[Any]] = {}
+    levels = getattr(graph, "_nodes_by_depth", {})  # none of a subclassed model
+    for depth in sorted(levels, reverse=True):
+        for node in levels[depth]:
+            if isinstance(node.operation, keras.Layer) and node.operation.weights:
+                found.setdefault(node.operation.name, []).extend(node.outputs)
+    return {name: outputs[0] for name, outputs in found.items() if len(outputs) == 1}

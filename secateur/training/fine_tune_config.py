@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from secateur.training.distill_config import DistillConfig
-from secateur.training.fit_config import FitConfig
+from secateur.training.fit_config import FitConfig, RateSchedule
 
 
 class FineTuneConfig(FitConfig):
@@ -15,6 +15,12 @@ class FineTuneConfig(FitConfig):
 
     epochs: int = Field(
         default=10, ge=0, le=100_000, description="Passes over the training data; 0 for none."
+    )
+    learning_rate: float = Field(
+        default=5e-3, gt=0, le=10, description="Adam's learning rate, at its highest."
+    )
+    rate_schedule: RateSchedule = Field(
+        default="one_cycle", description=FitConfig.model_fields["rate_schedule"].description
     )
     seed: int | None = Field(
         default=None,

@@ -164,9 +164,10 @@ def _own_metric(name: str) -> keras.metrics.Metric:
     found = _imported(name) if ":" in name else _keras_named(keras.metrics.get, name, "metric")
     if isinstance(found, type):
         return found()
-    if isinstance(found, keras.metrics.Metric):
-        return found
-    return keras.metrics.MeanMetricWrapper(found, name=name.rpartition(":")[2])
+    called = name.rpartition(":")[2]
+    if isinstance(found, keras.metrics.Metric):  # Keras numbers the names of its own
+        return type(found).from_config({**found.get_config(), "name": called})
+    return keras.metrics.MeanMetricWrapper(found, name=called)
 
 
 def _keras_named(get: Callable[[str], Any], name: str, kind: str) -> Any:

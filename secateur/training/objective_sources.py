@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-from secateur.models.sources import ModelSettings
+from secateur.factories import check_factory
 from secateur.store import package_digest
 from secateur.training.objective_config import ObjectiveConfig
 
@@ -16,15 +14,7 @@ def check_objective(config: ObjectiveConfig) -> None:
         ValueError: One sentence.
     """
     for name in config.own:
-        module = name.partition(":")[0]
-        if not ModelSettings().allows(module):
-            raise ValueError(
-                f"objective names {name!r}, which is in a module that the operator has not "
-                "allowed; name it in the environment variable SECATEUR_MODEL_MODULES where the "
-                "pipeline runs."
-            )
-        if find_spec(module.partition(".")[0]) is None:
-            raise ValueError(f"objective names the module {module!r}, which is not installed.")
+        check_factory("objective.loss" if name == config.loss else "objective.metrics", name)
 
 
 def objective_fingerprint(config: ObjectiveConfig) -> dict[str, str] | None:

@@ -40,8 +40,13 @@ def _data(kind):
     ("kind", "config", "metrics"),
     [
         ("regression", {}, ["mae"]),
-        ("binary", {"metrics": ("binary_accuracy", "AUC")}, ["binary_accuracy", "auc"]),
-        ("multi_label", {}, ["accuracy"]),
+        pytest.param(
+            "binary",
+            {"metrics": ("binary_accuracy", "AUC")},
+            ["binary_accuracy", "AUC"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("multi_label", {}, ["accuracy"], marks=pytest.mark.slow),
     ],
 )
 def test_each_stage_takes_it(kind, config, metrics):

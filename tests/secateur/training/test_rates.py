@@ -52,4 +52,4 @@ def test_one_cycle_rises_from_a_25th_and_falls_to_almost_nothing(warmup, rising)
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_few_steps_are_enough(steps):
     for name in ("constant", "cosine", "one_cycle"):
-        assert all(0 <= r <= 0.2 for r in _rates(steps, rate_schedule=name, warmup=0.5))
+        assert all(0 <= r < 0.2001 for r in _rates(steps, rate_schedule=name, warmup=0.5))
