@@ -11,6 +11,8 @@ from flows.publish import PublishConfig
 from flows.rewinding import check_rewinding
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
+from secateur.evaluation.runtimes.packages import check_installed
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
@@ -45,6 +47,9 @@ class PruneParameters(BaseModel):
     )
     objective: ObjectiveConfig = Field(
         default=ObjectiveConfig(), description="What the model is for, and measured by."
+    )
+    export: ExportConfig = Field(
+        default=ExportConfig(), description="In which formats the final model is written."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
@@ -83,4 +88,6 @@ class PruneParameters(BaseModel):
         check_dataset(self.dataset)
         check_model(self.model)
         check_objective(self.objective)
+        for format in self.export.formats:
+            check_installed(format)
         check_output(self.output)

@@ -162,9 +162,7 @@ class TargetConfig(BaseModel):
         """Whether what is pruned is removed for good by the dependency graph, and not masked."""
         if self.pattern in ("head", "layer"):
             return True
-        compared = self.allocation in ("auto", "global", "uniform") or isinstance(
-            self.allocation, dict
-        )
+        compared = self.allocation not in ("erk", "lamp")
         sized = self.ratio is not None or isinstance(self.allocation, dict)
         return self.pattern == "channel" and compared and sized and self.schedule != "gradual"
 
