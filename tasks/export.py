@@ -37,7 +37,9 @@ def export(
     dataset = Dataset(read(data).directory)
     (build.directory / "files").mkdir()
     goal = Objective.of(objective, dataset.task)
-    measures = Measures(metrics=lambda: goal.metrics(network), loss=goal.loss(network))
+    measures = Measures(
+        metrics=lambda: goal.metrics(network), loss=goal.loss(network), higher=goal.higher
+    )
     folder = build.directory / "files"
     records, notices = export_model(network, dataset, export, folder, measures, seed)
     found = [record.model_dump(mode="json") for record in records]
