@@ -117,7 +117,10 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/training/fit.py", {"train", "fine_tune"}),
         ("secateur/training/distill_config.py", {"fine_tune"}),
         ("secateur/training/distillation.py", {"fine_tune"}),
-        ("secateur/training/objective.py", {"train", "importance", "fine_tune", "evaluate"}),
+        (
+            "secateur/training/objective.py",
+            {"train", "importance", "fine_tune", "evaluate", "export"},
+        ),
         ("secateur/importance/config.py", {"importance"}),
         ("secateur/importance/criteria/gradient.py", {"importance"}),
         ("secateur/importance/criteria/wanda.py", {"importance"}),

@@ -68,7 +68,7 @@ def test_each_stage_takes_it(kind, config, metrics):
     )
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     found = {name: evaluate.task.fn(model=model, **shared) for name, model in subjects.items()}
-    report = gather({}, list(found.values()), found)
+    report = gather({}, list(found.values()), found, {})
     assert (report.task, list(report.dense.metrics)) == (kind, metrics)
     assert report.sparsity == pytest.approx(0.8, abs=0.01)
     assert report.fine_tuned.loss < report.pruned.loss
