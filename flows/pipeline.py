@@ -16,7 +16,9 @@ from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
 from tasks.prune import prune
+from tasks.prune_latency import prune_latency
 from tasks.prune_rewriting import prune_rewriting
+from tasks.prune_shrink import prune_shrink
 from tasks.prune_structure import prune_structure
 from tasks.stage import Stage, StageResult
 from tasks.train import train
@@ -89,21 +91,28 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
         if _has_scores(p):
             how["scores"] = run(importance, model=model, **scoring, **label)
         if target.cuts:
-            pruned = run(prune_structure, **how, **scoring)
+            cut = prune_latency if target.measure == "latency" else prune_structure
+            pruned = run(cut, **how, **scoring)
         elif _is_method(p):
             pruned = run(prune_rewriting, **how, **scoring)
         else:
             pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
         model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
     assert pruned is not None
+    if not p.target.cuts:
+        model = run(prune_shrink, model=model, masks=pruned, subject="fine_tuned")
     return pruned, model
 
 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
-    return run(prune, model=dense, target=p.target, chosen=tuned), tuned
+    masked = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
+    pruned = run(prune, model=dense, target=p.target, chosen=masked)
+    shrinks = {"masks": masked, "whole": p.target.cuts}
+    if p.target.cuts:
+        pruned = run(prune_shrink, model=pruned, **shrinks, subject="pruned")
+    return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
 
 
 def _tuning(p: PruneParameters) -> dict[str, Any]:
