@@ -1,27 +1,43 @@
-"""What tells machines apart whose milliseconds differ."""
+"""What timings depend on besides the model: the machine. Imports no TensorFlow."""
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 
+_RUNTIMES = ("ai-edge-litert", "onnxruntime", "tensorflow")
 
-def machine() -> dict[str, str]:
-    """Architecture, processor and number of cores of this machine; it imports no TensorFlow."""
-    return {
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-    }
+
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+@functools.cache
+def machine() -> dict[str, str | int]:
+    """Name, processor, cores and versions of the runtimes: what a latency is measured on."""
+    versions = {name: _version(name) for name in _RUNTIMES}
+    return {"host": platform.node(), "processor": _processor(), "cores": cores(), **versions}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _processor() -> str:
-    """The model's name, which Linux tells in a file of its own."""
+    """The processor's own name where the system tells it, else its family."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-
 import keras
 import numpy as np
 
+from secateur.evaluation.latency import compare
 from secateur.evaluation.litert import Runner, convert, input_structure
-
-ROUNDS = 15
-SLICE = 0.004
-"""Seconds that each model runs at a time: many calls of a small one, so that the clock is exact."""
 
 
 class LiteRTLatency:
     """Model -> milliseconds of one example in LiteRT on one thread: the measure "latency".
 
-    A cut model and the original run by turns, and the median of the rounds' ratios counts: what
-    else the machine does slows both down. Inputs are zeros, on which dense kernels are as slow as
-    on anything else.
+    A cut model and the original run by turns, and the ratio of their medians counts: what else the
+    machine does slows both down. Inputs are zeros, on which dense kernels are as slow as on
+    anything else.
 
     Args:
         model: The model that is cut, built and Functional or Sequential.
@@ -41,36 +35,17 @@ class LiteRTLatency:
                     f"the shape {tuple(x.shape)}, in which a size is open; use measure flops."
                 )
         self._runner = _runner(model)
-        self._calls = _calls(self._runner)
-        self.whole = 1000 * statistics.median(self._seconds() for _ in range(ROUNDS))
+        self.whole = compare({"whole": self._runner.invoke})["whole"].median
 
     def __call__(self, model: keras.Model) -> float:
         if model is self._model:
             return self.whole
-        runner = _runner(model)
-        calls = _calls(runner)
-        ratios = [_seconds(runner, calls) / self._seconds() for _ in range(ROUNDS)]
-        return self.whole * statistics.median(ratios)
-
-    def _seconds(self) -> float:
-        return _seconds(self._runner, self._calls)
+        found = compare({"whole": self._runner.invoke, "cut": _runner(model).invoke})
+        return self.whole * found["cut"].median / found["whole"].median
 
 
 def _runner(model: keras.Model) -> Runner:
     runner = Runner(convert(model))
-    runner(
-        [np.zeros((1, *x.shape[1:]), x.dtype) for x in keras.tree.flatten(input_structure(model))]
-    )
+    inputs = keras.tree.flatten(input_structure(model))
+    runner([np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs])
     return runner
-
-
-def _calls(runner: Runner) -> int:
-    """How many calls fill a slice of time."""
-    return max(1, round(SLICE / _seconds(runner, 3)))
-
-
-def _seconds(runner: Runner, calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        runner.invoke()
-    return (time.perf_counter() - start) / calls

@@ -73,6 +73,19 @@ def test_other_precisions(dtype: str) -> None:
         assert array.dtype == np.float32
         np.testing.assert_allclose(array, wanted, atol=tolerance * wanted.max())
     assert not scores.notices
+    for criterion in (
+        "magnitude",
+        "fisher",
+        "snip",
+        "wanda",
+        "activation",
+        "activation_mean",
+        "fpgm",
+    ):
+        found = score(model, (x, y), criterion, loss=LOSS)
+        exact = score(precise, (x, y), criterion, loss=LOSS)
+        for array, wanted in zip(found.values(), exact.values(), strict=True):
+            np.testing.assert_allclose(array, wanted, atol=2 * tolerance * wanted.max())
 
 
 @pytest.mark.parametrize("name", ["dense", "attention", "tied", "own_layer"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from secateur import structure
-from secateur.evaluation.machine import machine
+from secateur.evaluation.schema import Latency
 from secateur.structure import timing
 from secateur.structure.timing import LiteRTLatency
 from tests.secateur.structure.reference import magnitude, randomize
@@ -41,17 +41,20 @@ class Fake:
         self.cost = float(model.count_params())
 
     def invoke(self):
-        pass
+        return self.cost
 
 
 def test_what_slows_down_both_does_not_count(monkeypatch):
     """The machine gets slower and slower; the share that is removed is met all the same."""
-    clock = itertools.count()
+    slower = itertools.count(1)
+
+    def compare(calls):
+        factor = next(slower)
+        times = {name: factor * call() for name, call in calls.items()}
+        return {name: Latency(median=t, p10=t, p90=t) for name, t in times.items()}
+
     monkeypatch.setattr(timing, "_runner", Fake)
-    monkeypatch.setattr(timing, "_calls", lambda runner: 1)
-    monkeypatch.setattr(
-        timing, "_seconds", lambda runner, calls: runner.cost * 1.001 ** next(clock)
-    )
+    monkeypatch.setattr(timing, "compare", compare)
     model = dense(64)
     graph = structure.analyse(model)
     latency = LiteRTLatency(model)
@@ -69,9 +72,3 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence():
     inputs = keras.Input((4,))
     with pytest.raises(ValueError, match="cannot be converted to LiteRT"):
         LiteRTLatency(keras.Model(inputs, keras.ops.erfinv(L.Dense(3)(inputs))))
-
-
-def test_a_machine_is_told_by_its_processor():
-    assert machine() == machine()
-    assert set(machine()) == {"system", "architecture", "processor", "cores"}
-    assert all(isinstance(value, str) for value in machine().values())
