@@ -87,7 +87,7 @@ def shrink_masked(
 def shrink_where_possible(model: keras.Model, masks: Masks, *, empty: bool = False) -> Pruned:
     """As `shrink_masked`, but a model that nothing can be removed from comes back as it is.
 
-    Where the model is subclassed a notice says that its channels stay.
+    The model's masked weights have to be zero already. Where the model is subclassed a notice says that its channels stay.
     """
     if graph_of(model) is None:
         notice = (
@@ -95,10 +95,10 @@ def shrink_where_possible(model: keras.Model, masks: Masks, *, empty: bool = Fal
             "left stay in it."
         )
         return Pruned(model, [notice], {}, masks)
-    small = shrink_masked(model, masks, empty=empty)
-    if any(before != after for before, after in small.widths.values()):
-        return small
-    return Pruned(model, small.notices, {}, masks)
+    removal = dead(analyse(model), masks, empty=empty)
+    if not removal.removed.any():
+        return Pruned(model, removal.notices, {}, masks)
+    return shrink_masked(model, masks, empty=empty)
 
 
 def _stray(variable: keras.Variable, mask: np.ndarray) -> bool:

@@ -57,7 +57,8 @@ def test_gradual_pruning_is_part_of_fine_tuning(criterion, quick):
     names = [name for name, _ in _runs(report)]
     assert names == ["load_data", "train", "fine_tune", "prune", "prune"]
     assert report.sparsity == pytest.approx(0.8, abs=1e-4)
-    assert report.pruned.nonzero == report.fine_tuned.nonzero
+    # A unit that came out all zero is gone, and what read it too.
+    assert 0.98 * report.pruned.nonzero < report.fine_tuned.nonzero <= report.pruned.nonzero
 
 
 def test_sparsegpt_chooses_and_rewrites_in_the_stage_prune(quick):

@@ -65,7 +65,7 @@ def test_channels_that_weights_leave_nothing_of_are_removed_too(quick, tmp_path)
     assert report.sparsity == pytest.approx(0.5, abs=1e-4)
     assert report.pruned.parameters == report.dense.parameters
     assert report.fine_tuned.parameters < report.dense.parameters
-    assert report.fine_tuned.nonzero == report.pruned.nonzero
+    assert report.fine_tuned.nonzero <= report.pruned.nonzero
     assert _saved(tmp_path).count_params() == report.fine_tuned.parameters
     assert any(notice.startswith("Widths: ") for notice in report.notices)
 

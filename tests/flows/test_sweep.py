@@ -65,8 +65,9 @@ def test_the_models_of_the_front_can_be_taken_away(swept, tmp_path):
         variant = report.variants[place]
         model = keras.saving.load_model(tmp_path / "out" / variant.model)
         kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
-        zeros = sum(np.sum(kernel == 0) for kernel in kernels) / sum(k.size for k in kernels)
-        assert zeros == pytest.approx(variant.values["target.ratio"], abs=1e-4)
+        nonzero = sum(np.count_nonzero(kernel) for kernel in kernels)
+        dense = 784 * 64 + 64 * 32 + 32 * 10  # of which units that came out all zero are gone
+        assert 1 - nonzero / dense == pytest.approx(variant.values["target.ratio"], abs=2e-3)
 
 
 def test_the_page_needs_no_network(swept, tmp_path):

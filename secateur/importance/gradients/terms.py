@@ -123,12 +123,13 @@ class Product:
         return self.layout(self._product(*folded))[0]
 
     def _product(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-        if self.sizes[2] == 1 and left.shape[0] == 1:  # a plain product is faster than a batch
-            product = tf.matmul(left[0, :, 0], right[0, :, 0], transpose_a=True)
-            return product[None, None]
         if self.sizes[2] == 1:
-            product = tf.matmul(left[:, :, 0], right[:, :, 0], transpose_a=True)
-            return product[:, None]
+            # Reshaped and not indexed, which would copy what can be the largest tensor of all.
+            left, right = (tf.reshape(x, [*x.shape[:2], x.shape[3]]) for x in (left, right))
+            if left.shape[0] == 1:  # a plain product is faster than a batch
+                left, right = (tf.reshape(x, x.shape[1:]) for x in (left, right))
+            product = tf.matmul(left, right, transpose_a=True)
+            return tf.reshape(product, [-1, 1, *product.shape[-2:]])
         return tf.einsum("npgi,npgo->ngio", left, right)
 
 
