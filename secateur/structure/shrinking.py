@@ -87,7 +87,8 @@ def shrink_masked(
 def shrink_where_possible(model: keras.Model, masks: Masks, *, empty: bool = False) -> Pruned:
     """As `shrink_masked`, but a model that nothing can be removed from comes back as it is.
 
-    The model's masked weights have to be zero already. Where the model is subclassed a notice says that its channels stay.
+    The model's masked weights have to be zero already. Where it is subclassed a notice says that
+    its channels stay.
     """
     if graph_of(model) is None:
         notice = (
