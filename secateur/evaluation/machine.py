@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-_RUNTIMES = ("ai-edge-litert", "onnxruntime", "tensorflow")
+_RUNTIMES = ("ai-edge-litert", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
 
 
 def cores() -> int:
@@ -22,8 +22,13 @@ def cores() -> int:
 @functools.cache
 def machine() -> dict[str, str | int]:
     """Name, processor, cores and versions of the runtimes: what a latency is measured on."""
-    versions = {name: _version(name) for name in _RUNTIMES}
-    return {"host": platform.node(), "processor": _processor(), "cores": cores(), **versions}
+    return {"host": platform.node(), "processor": _processor(), "cores": cores(), **runtimes()}
+
+
+@functools.cache
+def runtimes() -> dict[str, str]:
+    """Versions of what writes and runs exported files; `none` of what is not installed."""
+    return {name: _version(name) for name in _RUNTIMES}
 
 
 def _version(name: str) -> str:
