@@ -28,7 +28,7 @@ def group_value(groups):
 
 CONV = Layout("c", "Conv2D", (3, 2, 4, 5), (2,), (3,))
 HEADS = Layout("q", "EinsumDense", (4, 2, 3), (0,), (1, 2))
-LSTM = Layout("l", "LSTMCell", (3, 8), (0,), (1,), gates=4)
+LSTM = Layout("l", "LSTMCell", (3, 12), (0,), (1,), gates=4)
 
 
 def groups_of(layout):

@@ -15,7 +15,7 @@ from secateur.training.sparse_optimizer import (
     regularized,
 )
 
-O = keras.optimizers
+optimizers = keras.optimizers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 START = np.array([1.0, -0.3, 0.05, -2.0], np.float32)
 GRADIENTS = np.random.default_rng(0).standard_normal((6, 4)).astype("float32")
@@ -45,8 +45,8 @@ def l1(how, value=0.5, steps=0):
 
 
 def test_proximal_steps_with_growing_strength_and_a_falling_learning_rate():
-    rate = O.schedules.PolynomialDecay(0.2, 6, 0.02)
-    found, _, _ = run(l1(proximal, steps=4), O.SGD(rate))
+    rate = optimizers.schedules.PolynomialDecay(0.2, 6, 0.02)
+    found, _, _ = run(l1(proximal, steps=4), optimizers.SGD(rate))
     w, expected = START.copy(), []
     for step, gradient in enumerate(GRADIENTS):
         now = 0.2 - (0.2 - 0.02) * step / 6
@@ -60,9 +60,9 @@ def test_proximal_steps_with_growing_strength_and_a_falling_learning_rate():
 @pytest.mark.parametrize("loss_scale", [False, True])
 def test_accumulated_clipped_and_scaled(how, loss_scale):
     """Every second batch updates, once: its mean gradient clipped, the penalty with it."""
-    optimizer = O.SGD(0.2, gradient_accumulation_steps=2, clipvalue=0.4)
+    optimizer = optimizers.SGD(0.2, gradient_accumulation_steps=2, clipvalue=0.4)
     if loss_scale:
-        optimizer = O.LossScaleOptimizer(optimizer, initial_scale=8.0)
+        optimizer = optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
     found, _, _ = run(l1(how), optimizer, scale=8.0 if loss_scale else 1.0)
     w, expected = START.copy(), []
     for step, gradient in enumerate(GRADIENTS):
@@ -78,7 +78,7 @@ def test_accumulated_clipped_and_scaled(how, loss_scale):
 
 def test_a_step_that_a_loss_scale_skips_changes_nothing():
     variable = keras.Variable(START, name="w")
-    optimizer = O.LossScaleOptimizer(O.SGD(0.1))
+    optimizer = optimizers.LossScaleOptimizer(optimizers.SGD(0.1))
     proximal(optimizer, [Penalized(variable, L1())], Strength(1.0))
     optimizer.build([variable])
     optimizer.apply([keras.ops.convert_to_tensor([1.0, np.inf, 0.0, 0.0])], [variable])
@@ -86,7 +86,9 @@ def test_a_step_that_a_loss_scale_skips_changes_nothing():
 
 
 def test_averages_have_the_zeros_of_the_weights():
-    found, optimizer, variable = run(l1(proximal), O.SGD(0.2, use_ema=True, ema_momentum=0.5))
+    found, optimizer, variable = run(
+        l1(proximal), optimizers.SGD(0.2, use_ema=True, ema_momentum=0.5)
+    )
     average = found[0]
     for w in found[1:]:
         average = 0.5 * average + 0.5 * w
@@ -98,7 +100,7 @@ def test_averages_have_the_zeros_of_the_weights():
 
 
 def test_hard_thresholding_lets_weights_come_back():
-    found, _, _ = run(lambda o, v: hard_thresholded(o, [v], 2), O.SGD(0.5))
+    found, _, _ = run(lambda o, v: hard_thresholded(o, [v], 2), optimizers.SGD(0.5))
     w, expected = START.copy(), []
     for gradient in GRADIENTS:
         w = w - 0.5 * gradient
@@ -107,7 +109,7 @@ def test_hard_thresholding_lets_weights_come_back():
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert len({tuple(row != 0) for row in found}) > 1
     with pytest.raises(ValueError, match="at least 1"):
-        hard_thresholded(O.SGD(0.5), [], 0)
+        hard_thresholded(optimizers.SGD(0.5), [], 0)
 
 
 RULES = {
@@ -117,10 +119,14 @@ RULES = {
     "hard": lambda o, m: hard_thresholded(o, [w.variable for w in prunable_weights(m)], 40),
 }
 OPTIMIZERS = {
-    "ema": lambda: O.AdamW(0.05, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2),
-    "accumulated": lambda: O.SGD(0.1, momentum=0.9, gradient_accumulation_steps=2),
-    "clipped": lambda: O.Adam(0.05, global_clipnorm=0.1),
-    "mixed": lambda: O.LossScaleOptimizer(O.Adam(0.05, use_ema=True), initial_scale=64.0),
+    "ema": lambda: optimizers.AdamW(
+        0.05, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2
+    ),
+    "accumulated": lambda: optimizers.SGD(0.1, momentum=0.9, gradient_accumulation_steps=2),
+    "clipped": lambda: optimizers.Adam(0.05, global_clipnorm=0.1),
+    "mixed": lambda: optimizers.LossScaleOptimizer(
+        optimizers.Adam(0.05, use_ema=True), initial_scale=64.0
+    ),
 }
 
 
