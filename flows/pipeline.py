@@ -10,8 +10,10 @@ from secateur.importance.names import BUILT_IN
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
+from tasks.correct import correct
 from tasks.evaluate import evaluate
 from tasks.fine_tune import fine_tune
+from tasks.fine_tune_dynamic import fine_tune_dynamic
 from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
@@ -23,7 +25,7 @@ from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
 
-StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate"]
+StageName = Literal["load_data", "train", "importance", "prune", "correct", "fine_tune", "evaluate"]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
 
@@ -80,7 +82,7 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
 
 def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
-    model, pruned = dense, None
+    model, pruned, before = dense, None, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
@@ -93,8 +95,14 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
         elif _is_method(p):
             pruned = run(prune_rewriting, **how, **scoring)
         else:
-            pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
-        model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
+            pruned = run(prune, **how, **({"before": before} if before else {}))
+        if p.correct.acts:
+            mending = {"correct": p.correct, "seed": p.seed}
+            pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+        moves = p.fine_tune.dynamic.method != "none"
+        way = fine_tune_dynamic if moves else fine_tune
+        model = run(way, data=data, pruned=pruned, **_tuning(p), **label)
+        before = model if moves else pruned
     assert pruned is not None
     return pruned, model
 

@@ -26,7 +26,6 @@ def fine_tune_dynamic(
     from secateur.sparsity.masks import Masks
     from secateur.training.fit import fit
     from secateur.training.objective import classification_loss
-    from secateur.training.regularizer import sparse
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
@@ -53,7 +52,6 @@ def fine_tune_dynamic(
             fine_tune,
             seed=seed,
             companions=[dynamic],
-            optimizer=sparse(network, fine_tune.regularizer, steps),
             checkpoints=build.partial,
             progress=progress,
             group="fine_tune",

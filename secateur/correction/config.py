@@ -10,7 +10,10 @@ from secateur.schema import tell_bounds
 
 
 class CorrectConfig(BaseModel):
-    """What is mended after pruning, on training inputs, without labels and without training."""
+    """What is mended after pruning, on training inputs, without labels and without training.
+
+    With `target.schedule` gradual nothing is: the model trains while it is pruned.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Correction"
@@ -33,3 +36,8 @@ class CorrectConfig(BaseModel):
         le=1_000_000,
         description="Training examples to look at, at most; drawn by the seed.",
     )
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is mended."""
+        return self.method != "none" or self.batch_norm

@@ -25,12 +25,20 @@ def rewire(weight: np.ndarray, mask: np.ndarray, growth: np.ndarray, count: int)
     """
     new = mask.reshape(-1).copy()
     living = np.flatnonzero(new)
-    smallest = np.argsort(np.abs(weight.reshape(-1)[living]), kind="stable")[:count]
-    new[living[smallest]] = False
+    new[living[_highest(-np.abs(weight.reshape(-1)[living]), count, last=False)]] = False
     idle = np.flatnonzero(~new)
-    highest = np.argsort(growth.reshape(-1)[idle], kind="stable")[idle.size - count :]
-    new[idle[highest]] = True
+    new[idle[_highest(growth.reshape(-1)[idle], count, last=True)]] = True
     return new.reshape(mask.shape)
+
+
+def _highest(values: np.ndarray, count: int, *, last: bool) -> np.ndarray:
+    """Places of the `count` highest; of equal ones the last or the first. Sorts nothing."""
+    if count == 0:
+        return np.zeros(0, np.int64)
+    bar = np.partition(values, values.size - count)[values.size - count]
+    above, equal = np.flatnonzero(values > bar), np.flatnonzero(values == bar)
+    short = count - above.size
+    return np.concatenate([above, equal[equal.size - short :] if last else equal[:short]])
 
 
 def cosine(fraction: float, step: int, end: int) -> float:
