@@ -16,9 +16,8 @@ from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
 from secateur.schema import tell_bounds
-from secateur.sparsity.combine import check_combination
+from secateur.sparsity.combine import check_combination, check_dynamic
 from secateur.sparsity.config import TargetConfig
-from secateur.sparsity.dynamic_config import check_dynamic
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.regularizer_config import check_regularizer

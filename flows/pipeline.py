@@ -144,7 +144,8 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
 
     def run(stage: Stage, **arguments) -> StageResult:
         if stage is train and train.find(**arguments) is None:
-            check(arguments["data"], p.model, p.target)
+            regularizers = (p.train.regularizer, p.fine_tune.regularizer)
+            check(arguments["data"], p.model, p.target, regularizers)
         result = stage(refresh=stage.name in refresh, **arguments)
         done.append(result)
         return result

@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.schema import tell_bounds
-from secateur.sparsity.config import TargetConfig
 
 
 class DynamicConfig(BaseModel):
@@ -39,37 +38,3 @@ class DynamicConfig(BaseModel):
         le=1,
         description="Where updates end, as a share of the fine-tuning steps.",
     )
-
-
-def check_dynamic(dynamic: DynamicConfig, target: TargetConfig, epochs: int) -> None:
-    """Refuses masks that cannot move with a target. Imports no TensorFlow.
-
-    Args:
-        dynamic: How masks move.
-        target: How they were made.
-        epochs: Of fine-tuning.
-
-    Raises:
-        ValueError: One sentence with the reason and a way out.
-    """
-    if dynamic.method == "none":
-        return
-    said = f"fine_tune.dynamic.method {dynamic.method}"
-    if target.cuts:
-        raise ValueError(
-            f"{said} moves masks, but target.pattern {target.pattern} removes what is pruned for "
-            "good, so nothing can grow; leave it out, or use pattern weight."
-        )
-    if target.pattern != "weight":
-        raise ValueError(
-            f"{said} moves single weights, which would break pattern {target.pattern}; leave it "
-            "out, or use schedule gradual, which chooses whole patterns anew."
-        )
-    if target.schedule == "gradual":
-        raise ValueError(
-            f"{said} and target.schedule gradual both move the masks; use one of them."
-        )
-    if not epochs:
-        raise ValueError(
-            f"{said} moves masks during fine-tuning, but fine_tune.epochs is 0; give epochs."
-        )

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from secateur.datasets.dataset import Split
 from secateur.models.weights import prunable_weights
+from secateur.sparsity.combine import check_dynamic
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.dynamic import DynamicSparsity, dense_gradients
-from secateur.sparsity.dynamic_config import DynamicConfig, check_dynamic
+from secateur.sparsity.dynamic_config import DynamicConfig
 from secateur.sparsity.masks import Masks
 from secateur.sparsity.rewiring import cosine, rewire
 from secateur.training.fit import fit
