@@ -104,7 +104,7 @@ def accuracy(model: keras.Model, data: Dataset) -> Accuracy:
     found = []
     for split in (data.validation, data.test):
         x, y = split.arrays()
-        found.append(float(np.mean(np.argmax(model.predict(x, 256, verbose=0), -1) == y)))
+        found.append(float(np.mean(np.argmax(model(x, training=False), -1) == y)))
     return Accuracy(*found)
 
 

@@ -125,6 +125,9 @@ def _mend(
     enough = max(_LEAST_ROWS, _ROWS_PER_INPUT * inputs)
     for x, y in rows(site, pruned, dense, enough=enough):
         moments.add(x, y)
+    if not (np.isfinite(moments.gram).all() and np.isfinite(moments.cross).all()):
+        notices.append(f"{weight.path} was left as pruned: its inputs or outputs are not finite.")
+        return
     old = site.term.layout.inverse(_value(weight.variable), site.term.sizes[2:])
     shift = None if bias is None else _value(bias).reshape(groups, outputs)
     if products:

@@ -92,9 +92,15 @@ def fit(
                 continue
             left = gram[np.ix_(rows, rows)]
             left[np.diag_indices(rows.size)] += ridge
-            step = scipy.linalg.solve(left, residual[np.ix_(rows, columns)], assume_a="pos")
-            solution[group][np.ix_(rows, columns)] += step
+            solution[group][np.ix_(rows, columns)] += _solve(left, residual[np.ix_(rows, columns)])
     return solution[:, :-1], None if bias is None else solution[:, -1]
+
+
+def _solve(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    try:
+        return scipy.linalg.cho_solve(scipy.linalg.cho_factor(left), right)
+    except np.linalg.LinAlgError:  # inputs that follow from others, and next to no damping
+        return np.linalg.lstsq(left, right, rcond=None)[0]
 
 
 def _alike(free: np.ndarray) -> list[np.ndarray]:

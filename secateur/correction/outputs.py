@@ -21,6 +21,12 @@ Kept = Mapping[str, Mapping[int, np.ndarray]]
 """Weight path -> axis -> positions that are left of it; what is not named is whole."""
 
 
+_L = keras.layers
+_CONVOLUTIONS = (_L.Conv1D, _L.Conv2D, _L.Conv3D, _L.DepthwiseConv1D, _L.DepthwiseConv2D)
+_PLAIN = (_L.Dense, _L.EinsumDense, *_CONVOLUTIONS)
+"""Layers whose output, before the activation, is input times kernel plus bias."""
+
+
 class Rows(NamedTuple):
     """Some rows of one product: float32 (rows, groups, inputs) and (rows, groups, outputs)."""
 
@@ -49,9 +55,9 @@ class Site(NamedTuple):
 def sites(pruned: Run, dense: Run, kept: Kept) -> tuple[list[Site], list[str]]:
     """The weights that can be fitted, in the order in which they run, and those that cannot.
 
-    Weights of layers that are no plain product of their input (recurrent and transposed ones,
-    separable convolutions, layers of unknown types) are those that cannot; a looked-up table has
-    nothing to fit and is in neither.
+    Those of layers that are no plain product of their input (recurrent and transposed ones,
+    separable convolutions, layers of other types) cannot; a looked-up table has nothing to fit
+    and is in neither.
     """
     trial = pruned.first(TRIAL)
     calls, terms = _seen(pruned, trial)
@@ -64,18 +70,18 @@ def sites(pruned: Run, dense: Run, kept: Kept) -> tuple[list[Site], list[str]]:
         times[id(call.layer)] = times.get(id(call.layer), 0) + 1
     found, unknown = [], []
     for weight in pruned.weights:
-        products = terms.get(id(weight.variable), [])
         twin = twins.get(weight.path)
+        products = terms.get(id(weight.variable), [])
         other = whole.get(id(twin.variable), []) if twin else []
-        if len(products) != len(other) or not all(map(_is_plain, products)):
+        if isinstance(weight.layer, keras.layers.Embedding):
+            continue
+        if not products or len(products) != len(other) or type(weight.layer) not in _PLAIN:
             unknown.append(weight.path)
-        elif products and isinstance(products[0], Product):
-            assert twin is not None
-            places = _left(other[0], products[0], kept.get(weight.path, {}))
-            site = Site(weight, twin, times[id(weight.layer)], products[0], places)
-            found.append((order[id(weight.layer)], site))
-        elif not products and not isinstance(weight.layer, keras.layers.Embedding):
-            unknown.append(weight.path)
+            continue
+        assert twin is not None
+        places = _left(other[0], products[0], kept.get(weight.path, {}))
+        site = Site(weight, twin, times[id(weight.layer)], products[0], places)
+        found.append((order[id(weight.layer)], site))
     return [site for _, site in sorted(found, key=lambda pair: pair[0])], unknown
 
 
@@ -142,10 +148,6 @@ def _seen(run: Run, batch: Batch) -> tuple[list[Call], dict]:
     with passes.installed():
         calls = passes.forward(batch)
         return calls, passes.terms(calls)
-
-
-def _is_plain(term: object) -> bool:
-    return not isinstance(term, Product) or not term.backwards
 
 
 def _left(dense: Product, pruned: Product, kept: Mapping[int, np.ndarray]) -> np.ndarray:

@@ -156,8 +156,7 @@ def test_rigl_grows_by_gradients_from_zero_and_without_momentum():
         assert slot[before & after].any()
 
 
-@pytest.mark.parametrize("method", ["set", "rigl"])
-def test_a_killed_training_ends_at_the_same_bits(method, tmp_path):
+def test_a_killed_training_ends_at_the_same_bits(tmp_path):
     split = Split(*data())
 
     class Killed(keras.callbacks.Callback):
@@ -167,7 +166,7 @@ def test_a_killed_training_ends_at_the_same_bits(method, tmp_path):
 
     def train(folder, *others):
         model = network()
-        with companion(model, method) as dynamic:
+        with companion(model, "rigl") as dynamic:
             config = FitConfig(epochs=4, batch_size=8, learning_rate=0.05)
             callbacks = [dynamic, *others]
             fit(model, split, split, config, seed=1, companions=callbacks, checkpoints=folder)
