@@ -126,6 +126,8 @@ def run(names: list[str], seeds: int) -> tuple[Results, dict[str, list[Accuracy]
                     for method, ratio, before, after in trials(bench):
                         results[name, what, method, ratio, "before"].append(before)
                         results[name, what, method, ratio, "after"].append(after)
+                        shown = f"{before.validation:.3f} -> {after.validation:.3f}"
+                        print(f"{name} {seed} {what} {method} {ratio:g}: {shown}", flush=True)
                 print(f"{name}, seed {seed}: {time.monotonic() - start:.0f} s", flush=True)
     return dict(results), dict(dense)
 
