@@ -20,8 +20,9 @@ from secateur.structure.recalibration import recalibrate
 logger = logging.getLogger(__name__)
 
 _ROWS_PER_INPUT = 100
-"""Rows for each input of a layer after which more change little; convolutions have many."""
-_LEAST_ROWS = 1 << 16
+"""Rows for each input of a layer after which more change little; convolutions have many …"""
+_LEAST_EXAMPLES = 512
+"""… of each example, and those are alike."""
 _GRAM_BYTES = 1 << 29
 """Of the matrix XᵀX; a layer with a larger one gets its bias corrected alone."""
 
@@ -59,7 +60,8 @@ def correct(
         masks: Masks of the model, True = kept; weights without one are fitted whole.
         kept: For a cut model what is left of the dense one's weights (`structure.Pruned.kept`).
         batch_norm: Whether BatchNormalization is measured anew.
-        examples: How many examples to use, at most; None for all.
+        examples: How many examples to use, at most; None for all. Layers that see many positions
+            of each, such as convolutions, get by with 512.
         batch_size: Examples at a time; None chooses by the size of the activations.
         damping: Share of the mean diagonal of XᵀX that holds weights where they are, above 0.
         seed: Seed of the draw of `examples`.
@@ -122,8 +124,8 @@ def _mend(
     if bias is None and not products:
         return
     moments = least_squares.Moments(groups, inputs, outputs, products=products)
-    enough = max(_LEAST_ROWS, _ROWS_PER_INPUT * inputs)
-    for x, y in rows(site, pruned, dense, enough=enough):
+    limit = max(_LEAST_EXAMPLES, _ROWS_PER_INPUT * inputs // site.term.sizes[1])
+    for x, y in rows(site, pruned, dense, limit=limit):
         moments.add(x, y)
     if not (np.isfinite(moments.gram).all() and np.isfinite(moments.cross).all()):
         notices.append(f"{weight.path} was left as pruned: its inputs or outputs are not finite.")

@@ -85,29 +85,29 @@ def sites(pruned: Run, dense: Run, kept: Kept) -> tuple[list[Site], list[str]]:
     return [site for _, site in sorted(found, key=lambda pair: pair[0])], unknown
 
 
-def rows(site: Site, pruned: Run, dense: Run, *, enough: int) -> Iterator[Rows]:
-    """Inputs in the pruned model beside wanted outputs, a piece at a time, over all examples.
+def rows(site: Site, pruned: Run, dense: Run, *, limit: int) -> Iterator[Rows]:
+    """Inputs in the pruned model beside wanted outputs, a piece at a time.
 
     Args:
         site: The weight.
         pruned: A run of the pruned model, whose layers before this one are done.
         dense: A run of the dense model.
-        enough: Rows after which no further batch is looked at.
+        limit: Examples that are enough.
     """
     mine, other = Passes(pruned.only([site.pruned])), Passes(dense.only([site.dense]))
     with mine.installed(), other.installed():
         trial = pruned.first(TRIAL)
         size = mine.batch_size(_calls(mine, trial, site.calls), trial.size)
         seen = 0
-        for batch in pruned.batches(size):
+        for batch in pruned.batches(min(size, limit)):
             left = mine.terms(_calls(mine, batch, site.calls))[id(site.pruned.variable)]
             right = other.terms(_calls(other, batch, site.calls))[id(site.dense.variable)]
             for x, y in zip(left, right, strict=True):
                 assert isinstance(x, Product)
                 assert isinstance(y, Product)
                 yield from _pieces(x, y, site.outputs)
-                seen += x.examples * x.sizes[1]
-            if seen >= enough:
+            seen += batch.size
+            if seen >= limit:
                 return
 
 
