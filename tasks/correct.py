@@ -31,6 +31,7 @@ def correct(
     network = load_model(folder / "model.keras")
     masks = Masks.load(folder / "masks.npz") if (folder / "masks.npz").exists() else None
     cut = (folder / "kept.npz").exists()
+    assert correct.method is not None, "not resolved"
     notices = mend(
         network,
         load_model(read(model).directory / "model.keras"),
@@ -38,7 +39,7 @@ def correct(
         method=correct.method,
         masks=masks,
         kept=load_kept(folder / "kept.npz") if cut else None,
-        batch_norm=correct.batch_norm,
+        batch_norm=bool(correct.batch_norm),
         examples=correct.examples,
         seed=seed,
     )

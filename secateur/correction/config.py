@@ -19,16 +19,17 @@ class CorrectConfig(BaseModel):
         extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Correction"
     )
 
-    method: Literal["none", "bias", "least_squares"] = Field(
-        default="least_squares",
+    method: Literal["none", "bias", "least_squares"] | None = Field(
+        default=None,
         description="Layer by layer, so that outputs are those of the dense model again: none; "
         "bias (the mean of what is missing goes into the bias); least_squares (the weights that "
-        "stay are fitted anew, and biases with them).",
+        "stay are fitted anew, and biases with them). Empty: least_squares where no fine-tuning "
+        "follows, which gains nothing from it; else none.",
     )
-    batch_norm: bool = Field(
-        default=True,
-        description="Measure the statistics of BatchNormalization anew. (Where channels, heads or "
-        "layers are removed it is done in any case.)",
+    batch_norm: bool | None = Field(
+        default=None,
+        description="Measure the statistics of BatchNormalization anew; where channels, heads or "
+        "layers are removed it is done in any case. Empty: unless method is none.",
     )
     examples: int = Field(
         default=2048,
@@ -37,7 +38,13 @@ class CorrectConfig(BaseModel):
         description="Training examples to look at, at most; drawn by the seed.",
     )
 
+    def resolved(self, epochs: int) -> CorrectConfig:
+        """The same with its defaults filled in, before a fine-tuning of so many epochs."""
+        method = self.method or ("none" if epochs else "least_squares")
+        norm = method != "none" if self.batch_norm is None else self.batch_norm
+        return self.model_copy(update={"method": method, "batch_norm": norm})
+
     @property
     def acts(self) -> bool:
-        """Whether anything is mended."""
-        return self.method != "none" or self.batch_norm
+        """Whether anything is mended; asked of what is resolved."""
+        return self.method != "none" or bool(self.batch_norm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-STAGES = ["load_data", "train", "importance", "prune", "correct", "fine_tune", *["evaluate"] * 3]
+STAGES = ["load_data", "train", "importance", "prune", "fine_tune", *["evaluate"] * 3]
 
 
 def _cached(report):
@@ -41,7 +41,7 @@ def test_a_second_run_builds_nothing_and_another_ratio_only_what_follows(quick):
     assert _built(second) == []
     assert second.fine_tuned == first.fine_tuned
     other = quick(target={"ratio": 0.5})
-    assert _built(other) == ["prune", "correct", "fine_tune", "evaluate", "evaluate"]
+    assert _built(other) == ["prune", "fine_tune", "evaluate", "evaluate"]
 
 
 def test_refresh_runs_a_stage_again_and_what_follows_stays(quick):
@@ -120,7 +120,7 @@ def test_a_harmed_file_of_the_store_is_noticed_and_built_again(harm, quick):
 
 
 def test_one_harmed_file_rebuilds_one_stage(quick):
-    key = next(stage.key for stage in quick().stages if stage.name == "prune")
-    (masks,) = [path for path in _files() if path.name == "masks.npz" and key in str(path)]
+    quick()
+    (masks,) = [path for path in _files() if path.name == "masks.npz"]
     masks.write_bytes(b"no masks")
     assert _built(quick()) == ["prune"]

@@ -24,11 +24,9 @@ def test_rounds_are_stages_and_remove_the_same_share_each(quick, tmp_path):
         ("train", None),
         ("importance", 1),
         ("prune", 1),
-        ("correct", 1),
         ("fine_tune", 1),
         ("importance", 2),
         ("prune", 2),
-        ("correct", 2),
         ("fine_tune", 2),
     ]
     keys = [stage.key for stage in report.stages if stage.name == "prune"]
@@ -64,8 +62,7 @@ def test_sparsegpt_chooses_and_rewrites_in_the_stage_prune(quick):
     report = quick(
         target={"pattern": "2:4"}, importance={"criterion": "sparsegpt", "examples": 500}
     )
-    stages = ["load_data", "train", "prune", "correct", "fine_tune"]
-    assert [name for name, _ in _runs(report)] == stages
+    assert [name for name, _ in _runs(report)] == ["load_data", "train", "prune", "fine_tune"]
     assert report.sparsity == pytest.approx(0.5, abs=1e-3)
     assert report.pruned.metrics["accuracy"] > 0.5  # what is left was adapted
 

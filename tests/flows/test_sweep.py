@@ -45,7 +45,6 @@ def test_trials_share_what_they_have_in_common(swept, tmp_path):
         "train": 1,
         "importance": 1,
         "prune": 2,
-        "correct": 2,
         "fine_tune": 4,
         "evaluate": 1 + 2 + 4,
     }
@@ -85,7 +84,7 @@ def test_a_larger_grid_computes_what_is_missing(swept):
     new = _stages()
     for name in before:
         new.remove(name)
-    assert sorted(new) == sorted(["prune", "correct", "fine_tune", "fine_tune", *["evaluate"] * 3])
+    assert sorted(new) == sorted(["prune", "fine_tune", "fine_tune", *["evaluate"] * 3])
 
 
 def test_a_failed_trial_is_told_and_the_others_stay(swept, monkeypatch):

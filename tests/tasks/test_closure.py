@@ -97,7 +97,12 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
         "prune_structure",
         *({"model": convolutional, "data": data, **calibration, **cut} for cut in cuts),
     )
-    mending = {"data": data, "model": convolutional, "correct": {}, "seed": 1}
+    mending = {
+        "data": data,
+        "model": convolutional,
+        "correct": {"method": "least_squares"},
+        "seed": 1,
+    }
     _run("correct", *({**mending, "pruned": some} for some in (pruned, cut)))
     rewriting = {"model": convolutional, "data": data, **calibration}
     rewriting["importance"] = {"criterion": "sparsegpt", "examples": 20}
