@@ -4,7 +4,8 @@
 
 Both ways of a pair fine-tune the same model by turns, several epochs each, in one process; the
 first epoch of each, which traces the step, does not count. An epoch's time is the median of a
-turn, a ratio the median of the rounds' ratios.
+turn, a ratio the median of the rounds' ratios. What is measured takes the place of its rows in the
+page; other rows stay.
 """
 
 from __future__ import annotations
@@ -159,29 +160,42 @@ def measure(names: list[str], pairs: list[str], rounds: int) -> list[list[str]]:
                 ratio = statistics.median(mine / other for mine, other in times)
                 shown = [1000 * statistics.median(column) for column in zip(*times, strict=True)]
                 goal = "" if pair.goal is None else f"≤ {pair.goal:g}"
-                cells = [name, pair.says, *(f"{ms:.0f} ms" for ms in shown), f"{ratio:.2f}", goal]
+                figures = [*(f"{ms:.0f} ms" for ms in shown), f"{ratio:.2f}", goal, f"{rounds}"]
+                cells = [name, pair.says, *figures]
                 rows.append(cells)
                 print(" | ".join(cells), flush=True)
     return rows
 
 
-def text(rows: list[list[str]], rounds: int) -> str:
-    """The page."""
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+HEADER = "| model | pair | first | second | ratio | goal | rounds |\n|---|---|--:|--:|--:|--:|--:|"
+
+
+def text(rows: list[list[str]]) -> str:
+    """The page: these rows, and those of the page as it is that were not measured again."""
+    known = {}
+    if TARGET.exists():
+        lines = TARGET.read_text().partition(HEADER)[2].strip().splitlines()
+        old = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        known = {(row[0], row[1]): row for row in old}
+    known |= {(row[0], row[1]): row for row in rows}
+    order = [pair.says for pair in PAIRS.values()]
+    kept = sorted(
+        (key for key in known if key[1] in order), key=lambda k: (k[0], order.index(k[1]))
+    )
+    table = "\n".join(f"| {' | '.join(known[key])} |" for key in kept)
     return f"""# What ways to fine-tune cost
 
-Seconds of an epoch of `mnist_5k` (3,600 examples, batches of {BATCH}) at a ratio of {RATIO:g}, one
-way beside the other by turns: {rounds} rounds of {EPOCHS - 1} epochs each, medians.
-`python -m benchmarks.training` writes this page.
+Time of an epoch of `mnist_5k` (3,600 examples, batches of {BATCH}) at a ratio of {RATIO:g}, one way
+beside the other by turns of {EPOCHS - 1} epochs; medians. `python -m benchmarks.training` writes
+this page.
 
-| model | pair | first | second | ratio | goal |
-|---|---|--:|--:|--:|--:|
+{HEADER}
 {table}
 """
 
 
 def main() -> None:
-    """Measures the pairs, and writes the page if they are all of them."""
+    """Measures the pairs, and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", nargs="*", metavar="PAIR", help=f"of {', '.join(PAIRS)}")
     parser.add_argument("--models", nargs="+", default=["simple_net", "lenet_5"])
@@ -192,8 +206,8 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no pair {', '.join(unknown)}; there are {', '.join(PAIRS)}")
     rows = measure(options.models, options.pairs or list(PAIRS), options.rounds)
-    if not options.print and not options.pairs:
-        TARGET.write_text(text(rows, options.rounds))
+    if not options.print:
+        TARGET.write_text(text(rows))
 
 
 if __name__ == "__main__":
