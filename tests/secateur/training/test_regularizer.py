@@ -65,7 +65,7 @@ class Killed(keras.callbacks.Callback):
 
 
 def test_each_way_to_act(tmp_path):
-    strong = {"penalty": "l1", "strength": 0.3, "growth": 1.0}
+    strong = {"penalty": "l1", "strength": 1.0, "growth": 0.5}
     plain, small = (
         trained(RegularizerConfig()),
         trained(RegularizerConfig(**strong, step="gradient")),
