@@ -5,7 +5,7 @@
 Each seed trains a dense model. Each ratio prunes that same model by magnitude: single weights
 (allocation `global`), and channels (`global`, with the graph). What is pruned is mended in each
 way, and then fine-tuned in the same way. `simple_net` and `lenet_5` run on `mnist_5k`, `resnet_20`
-on `digits` (8x8 pixels), which a laptop trains in a minute. The default of `correct.method` is
+on `digits` (8x8 pixels), which is quick to train. Sections of models that are not run stay. The default of `correct.method` is
 what the validation accuracy says; test accuracy has no part in any choice.
 """
 
@@ -150,21 +150,27 @@ def table(results: Results, name: str, split: str) -> str:
     return "\n".join(rows)
 
 
-def text(results: Results, dense: dict[str, list[Accuracy]], seeds: int) -> str:
-    """The page."""
-    parts = [
-        f"""# Mended after the cut
+def section(results: Results, dense: list[Accuracy], name: str) -> str:
+    """What the page says of one model."""
+    parts = [f"## {name} on {DATA[name]}, seeds: {len(dense)}"]
+    for split in ("validation", "test"):
+        title = f"{split.capitalize()} accuracy (dense: {_cell(dense, split)}):"
+        parts.append(f"{title}\n\n{table(results, name, split)}")
+    return "\n\n".join(parts)
+
+
+def page(sections: dict[str, str]) -> str:
+    """The page: these sections, and those of models that were not measured again."""
+    if TARGET.exists():
+        old = TARGET.read_text().strip().split("\n## ")[1:]
+        sections = {text.split()[0]: f"## {text.strip()}" for text in old} | sections
+    head = f"""# Mended after the cut
 
 Accuracy in percent right after pruning → after {TUNING_EPOCHS} epochs of fine-tuning, mean ±
-standard deviation of {seeds} seeds; `python -m benchmarks.correction` writes this page. Training
+standard deviation over the seeds; `python -m benchmarks.correction` writes this page. Training
 inputs alone are looked at to mend: no labels. `batch_norm` measures the statistics of
 BatchNormalization anew; `bias` and `least_squares` do that as well."""
-    ]
-    for name in dense:
-        for split in ("validation", "test"):
-            title = f"## {name} on {DATA[name]}, {split} (dense: {_cell(dense[name], split)})"
-            parts.append(f"{title}\n\n{table(results, name, split)}")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([head, *(sections[name] for name in DATA if name in sections)]) + "\n"
 
 
 def main() -> None:
@@ -176,11 +182,12 @@ def main() -> None:
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    page = text(*run(options.models, options.seeds), options.seeds)
+    results, dense = run(options.models, options.seeds)
+    text = page({name: section(results, dense[name], name) for name in options.models})
     if options.print:
-        print(page)
+        print(text)
     else:
-        TARGET.write_text(page)
+        TARGET.write_text(text)
 
 
 if __name__ == "__main__":
