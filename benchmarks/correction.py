@@ -5,8 +5,8 @@
 Each seed trains a dense model. Each ratio prunes that same model by magnitude: single weights
 (allocation `global`), and channels (`global`, with the graph). What is pruned is mended in each
 way, and then fine-tuned in the same way. `simple_net` and `lenet_5` run on `mnist_5k`, `resnet_20`
-on `digits` (8x8 pixels), which is quick to train. Sections of models that are not run stay. The default of `correct.method` is
-what the validation accuracy says; test accuracy has no part in any choice.
+on `digits` (8x8 pixels), which is quick to train. Sections of models that are not run stay. The
+default of `correct.method` is what the validation accuracy says; test accuracy has no part in it.
 """
 
 from __future__ import annotations
