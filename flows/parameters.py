@@ -11,6 +11,8 @@ from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
+from secateur.evaluation.runtimes.packages import check_installed
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
@@ -44,6 +46,9 @@ class PruneParameters(BaseModel):
     )
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
+    )
+    export: ExportConfig = Field(
+        default=ExportConfig(), description="In which formats the final model is written."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
@@ -85,4 +90,6 @@ class PruneParameters(BaseModel):
         check_dynamic(self.fine_tune.dynamic, self.target, self.fine_tune.epochs)
         check_dataset(self.dataset)
         check_model(self.model)
+        for format in self.export.formats:
+            check_installed(format)
         check_output(self.output)
