@@ -28,15 +28,8 @@ from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-<<<<<<< HEAD
-RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate)
+RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate, export, measure)
 STAGES = {stage.name: stage for stage in RUN}
-=======
-STAGES = {
-    stage.name: stage
-    for stage in (load_data, train, importance, prune, fine_tune, evaluate, export, measure)
-}
->>>>>>> main
 ALL = set(STAGES)
 OUT = {"export", "measure"}
 
@@ -138,11 +131,7 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/training/regularizer_config.py", {"train", "fine_tune"}),
         ("secateur/sparsity/dynamic_config.py", {"fine_tune"}),
         ("secateur/evaluation/accuracy.py", {"evaluate"}),
-<<<<<<< HEAD
         ("secateur/evaluation/flop_rules.py", {"correct", "evaluate"}),
-        ("secateur/evaluation/schema.py", {"evaluate"}),
-=======
-        ("secateur/evaluation/flop_rules.py", {"evaluate"}),
         ("secateur/evaluation/schema.py", {"evaluate"} | OUT),
         ("secateur/evaluation/latency.py", {"measure"}),
         ("secateur/evaluation/machine.py", OUT),
@@ -150,7 +139,6 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/evaluation/size.py", {"evaluate"} | OUT),
         ("secateur/export/config.py", {"export"}),
         ("secateur/export/litert.py", {"export"}),
->>>>>>> main
         ("secateur/report/schema.py", set()),
         ("secateur/report/tables.py", set()),
         ("tasks/report.py", set()),
