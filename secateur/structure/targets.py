@@ -39,8 +39,16 @@ def cut(
     Raises:
         ValueError: If the model is subclassed, or nothing can go.
     """
+    wanted = structure_target(target)
+    pruned = prune(model, scores, wanted, criterion=target.rank_layers, data=data, loss=loss)
+    recalibrate(pruned.model, data, seed=seed)
+    return pruned
+
+
+def structure_target(target: TargetConfig) -> StructureTarget:
+    """A target of the parameters as one of this room."""
     own = "layers" if target.pattern == "layer" else "channels"
-    wanted = StructureTarget(
+    return StructureTarget(
         pattern=target.pattern,
         ratio=target.ratio,
         measure=own if target.measure == "units" else target.measure,
@@ -50,9 +58,6 @@ def cut(
         include=target.include,
         exclude=target.exclude,
     )
-    pruned = prune(model, scores, wanted, criterion=target.rank_layers, data=data, loss=loss)
-    recalibrate(pruned.model, data, seed=seed)
-    return pruned
 
 
 def told(widths: Mapping[str, tuple[int, int]]) -> list[str]:
