@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
+import uuid
 
 import pytest
+import urllib3
 
 SERVE = [sys.executable, "-m", "flows.cli", "serve"]
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -34,25 +35,30 @@ def until(condition, seconds=120, every=0.2):
 
 
 class Api:
-    """The REST API of a Prefect server, in the words of the tests."""
+    """The REST API of a Prefect server, in the words of the tests.
+
+    503 says that the data base was busy (SQLite has one writer) and the request was rolled back:
+    it is sent again, as Prefect's own client does. So is one whose connection was lost.
+    """
+
+    _AGAIN = urllib3.Retry(8, status_forcelist=[503], allowed_methods=None, backoff_factor=0.2)
 
     def __init__(self, url):
         self.url = url
+        self._pool = urllib3.PoolManager(timeout=30, retries=self._AGAIN)
 
     def __call__(self, path, body=None, method=None):
-        data = None if method is None and body is None else json.dumps(body or {}).encode()
-        request = urllib.request.Request(
-            f"{self.url}{path}",
-            data=data,
-            headers={"content-type": "application/json"},
-            method=method or ("GET" if data is None else "POST"),
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or "null")
+        method = method or ("GET" if body is None else "POST")
+        more = {"json": body or {}} if method != "GET" else {}
+        answer = self._pool.request(method, f"{self.url}{path}", **more)
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status} {answer.data.decode()}")
+        return json.loads(answer.data or "null")
 
     def healthy(self):
-        with contextlib.suppress(OSError):
-            return self("/health") is True
+        """Whether it answers, this once."""
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            return self._pool.request("GET", f"{self.url}/health", retries=False).status == 200
         return False
 
     def deployments(self):
@@ -64,7 +70,8 @@ class Api:
 
     def start(self, deployment, parameters):
         found = self.deployments()[deployment]["id"]
-        body = {"parameters": parameters}
+        # Sent twice, it still starts one run.
+        body = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
         return self(f"/deployments/{found}/create_flow_run", body)["id"]
 
     def run(self, run_id):

@@ -67,7 +67,7 @@ def test_runs_switches_and_ctrl_c(home, environment):
         nightly = prune["schedules"][0]["id"]
         api(f"/deployments/{prune['id']}/schedules/{nightly}", {"active": True}, "PATCH")
         api(f"/deployments/{sweep['id']}", {"paused": True}, "PATCH")
-        with pytest.raises(OSError, match="409"):
+        with pytest.raises(RuntimeError, match="409"):
             api.start("prune", {"target": {"ratoi": 0.8}})
 
         long = {**QUICK, "train": {"epochs": 5000}, "target": {"ratio": 0.8}}
