@@ -22,6 +22,7 @@ from tasks.stage import Stage, StageResult
 from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
+T = TypeVar("T")
 
 StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate"]
 STAGES: tuple[str, ...] = get_args(StageName)
@@ -53,8 +54,8 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
         What `run` gave for the final model, and for the evaluations by subject.
     """
     data, dense = wire_train(p, run)
-    way = _gradual if p.target.schedule == "gradual" else _in_rounds
-    pruned, tuned = way(p, run, data, dense)
+    way = _gradual if p.target.schedule == "gradual" else in_rounds
+    pruned, tuned = way(p, run, data, after_first(p, run, data, dense))
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, subject=subject)
@@ -69,16 +70,24 @@ def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     return data, run(train, data=data, model=p.model, train=p.train, seed=p.seed)
 
 
+def after_first(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> R:
+    """The model that the targets before the last one leave: of most runs the dense one."""
+    model = dense
+    for target in p.first:
+        _, model = in_rounds(p.model_copy(update={"target": target}), run, data, model)
+    return model
+
+
 def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     """The same, as far as the scores of the dense model, where a run has them."""
     data, dense = wire_train(p, run)
-    if p.target.schedule == "gradual" or not _has_scores(p):
+    if p.target.schedule == "gradual" or not has_scores(p):
         return data, dense
     scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
     return data, dense, scores
 
 
-def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+def in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned = dense, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
@@ -86,7 +95,7 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
         label = {"round": number} if len(targets) > 1 else {}
         scoring = {"data": data, "importance": p.importance, "seed": p.seed}
         how: dict[str, Any] = {"model": model, "target": target, **label}
-        if _has_scores(p):
+        if has_scores(p):
             how["scores"] = run(importance, model=model, **scoring, **label)
         if target.cuts:
             pruned = run(prune_structure, **how, **scoring)
@@ -112,7 +121,7 @@ def _tuning(p: PruneParameters) -> dict[str, Any]:
     return {"fine_tune": settings, "seed": p.fine_tune.seed}
 
 
-def _has_scores(p: PruneParameters) -> bool:
+def has_scores(p: PruneParameters) -> bool:
     """Whether a run scores weights before it prunes."""
     ranked = p.target.pattern != "layer" or p.target.rank_layers == "scores"
     return ranked and not _is_method(p)
@@ -133,19 +142,34 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
         through: `wire`, or one that stops earlier; the outcome then has no evaluations.
     """
     done: list[StageResult] = []
-
-    def run(stage: Stage, **arguments) -> StageResult:
-        if stage is train and train.find(**arguments) is None:
-            check(arguments["data"], p.model, p.target)
-        result = stage(refresh=stage.name in refresh, **arguments)
-        done.append(result)
-        return result
-
+    run = stage_runner(p, refresh, done)
     last = through(p, run)
     if through is wire:
         final, evaluations = last
         return Outcome(final, evaluations, done)
     return Outcome(last[-1], {}, done)
+
+
+def stage_runner(
+    p: PruneParameters, refresh: Collection[str] = (), done: list[StageResult] | None = None
+) -> Callable[..., StageResult]:
+    """What `wire` and its like call: runs a stage inside a flow, or a task of one.
+
+    Args:
+        p: Resolved parameters; before the model is trained, its target is checked on it.
+        refresh: Stages to run again though their results are in the store.
+        done: Receives what each stage gave.
+    """
+
+    def run(stage: Stage, **arguments) -> StageResult:
+        if stage is train and train.find(**arguments) is None:
+            check(arguments["data"], p.model, p.target)
+        result = stage(refresh=stage.name in refresh, **arguments)
+        if done is not None:
+            done.append(result)
+        return result
+
+    return run
 
 
 def find(p: PruneParameters) -> Outcome | None:
@@ -154,6 +178,12 @@ def find(p: PruneParameters) -> Outcome | None:
     Args:
         p: Resolved parameters.
     """
+    found = find_through(wire, p)
+    return None if found is None else Outcome(*found, [])
+
+
+def find_through(through: Callable[..., T], p: PruneParameters) -> T | None:
+    """What a part of the stages (`wire` and its like) gives from the store alone; else None."""
 
     def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
         found = stage.find(**arguments)
@@ -162,10 +192,9 @@ def find(p: PruneParameters) -> Outcome | None:
         return found
 
     try:
-        final, evaluations = wire(p, look_up)
+        return through(p, look_up)
     except LookupError:
         return None
-    return Outcome(final, evaluations, [])
 
 
 def check_stages(refresh: Collection[str]) -> None:

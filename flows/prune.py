@@ -51,6 +51,7 @@ def prune(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     *,
     target: TargetConfig,
+    first: tuple[TargetConfig, ...] = (),
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
@@ -66,6 +67,7 @@ def prune(
         importance: What a weight is worth.
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
+        first: Targets that the model is pruned by before, each followed by fine-tuning.
         fine_tune: How the pruned model is trained.
         seed: One integer for everything, at least 0.
         output: The folder of report.json, report.md and model.keras.
@@ -85,6 +87,7 @@ def prune(
         train=train,
         importance=importance,
         target=target,
+        first=first,
         fine_tune=fine_tune,
         seed=seed,
         output=output,

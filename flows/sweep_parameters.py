@@ -58,7 +58,7 @@ def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
 def _all_axes() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, value in PruneParameters.model_fields.items():
-        if name in ("output", "publish"):
+        if name in ("first", "output", "publish"):
             continue
         if isinstance(value.annotation, type) and issubclass(value.annotation, BaseModel):
             group = _axes(value.annotation, name)
@@ -197,7 +197,7 @@ class SweepParameters(BaseModel):
                 "sweep names no axis; give lists of values, such as sweep.target.ratio 0.5,0.9."
             )
         base = self.model_dump(
-            include=set(PruneParameters.model_fields) - {"publish"},
+            include=set(PruneParameters.model_fields) - {"first", "publish"},
             exclude_unset=True,
             mode="json",
         )

@@ -15,10 +15,16 @@ from prefect.states import Completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
 
 from flows.parameters import PruneParameters
-from flows.pipeline import find, run_stages, wire, wire_importance, wire_train
+from flows.pipeline import find_through, run_stages, wire, wire_importance, wire_train
+from flows.search_wiring import wire_candidate
 from tasks.pinned import pinned
 
-_THROUGH = {"train": wire_train, "importance": wire_importance, "trial": wire}
+_THROUGH: dict[str, Callable] = {
+    "train": wire_train,
+    "importance": wire_importance,
+    "candidate": wire_candidate,
+    "trial": wire,
+}
 
 
 class Job(NamedTuple):
@@ -26,7 +32,8 @@ class Job(NamedTuple):
 
     Attributes:
         name: Of the task run.
-        part: How far the stages are run: `train`, `importance`, or `trial` for all of them.
+        part: How far the stages are run: `train`, `importance`, `candidate` (to the validation of
+            a pruned model, for a search), or `trial` for all of them.
         parameters: Resolved ones, as plain JSON.
     """
 
@@ -51,11 +58,12 @@ class Result(NamedTuple):
 def trial(name: str, part: str, parameters: dict[str, Any]) -> State | None:
     """Runs the stages of one trial, or the first of them that trials share."""
     resolved = PruneParameters.model_validate(parameters)
+    through = _THROUGH[part]
     with pinned():
-        if part == "trial" and find(resolved):
+        if part in ("candidate", "trial") and find_through(through, resolved):
             return Completed(name="Cached", message="Every stage was in the store.")
         _clear()
-        run_stages(resolved, through=_THROUGH[part])
+        run_stages(resolved, through=through)
     return None
 
 

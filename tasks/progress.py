@@ -68,7 +68,7 @@ def counted(what: str, total: int) -> Iterator[Callable[[str, str | None], None]
     """Gives a function to call with the name of each thing that is done, and its error or None."""
     for display in displays:
         display.begin_count(what, total)
-    in_ui = _InUi("sweep", total)
+    in_ui = _InUi("sweep" if what == "trials" else what, total)
     done = failed = 0
 
     def count(name: str, error: str | None) -> None:
@@ -104,7 +104,7 @@ class _InUi:
         ):
             return
         self._last = time.monotonic()
-        percent = 100 * done / self._total
+        percent = min(100.0, 100 * done / self._total)
         if self._artifact is None:
             self._artifact = create_progress_artifact(percent, key=self._key, description=text)
         else:

@@ -96,9 +96,7 @@ def _of_layers(
         size = sum(layout.size for layout in layouts.values())
         first = next(iter(layouts.values()))
         share = 1 - fixed[0] / fixed[1] if fixed else 1.0
-        return Knob(
-            layer, first.kind, size, size, counted.get(layer), masks, not fixed, share
-        )
+        return Knob(layer, first.kind, size, size, counted.get(layer), masks, not fixed, share)
 
     return [knob(layer, layouts) for layer, layouts in members.items()]
 
@@ -183,4 +181,3 @@ def _flops(model: keras.Model) -> dict[str, int]:
         return flops(model)
     except ValueError:
         return {}
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import keras
@@ -50,10 +52,10 @@ class Measuring:
             raise ValueError("the validation split is empty; give dataset.validation above 0")
         order = np.random.default_rng(seed).permutation(len(y))[:examples]
         cuts = [0, *range(min(_FIRST, len(order)), len(order), _BATCH), len(order)]
+        parts = [order[low:high] for low, high in pairwise(cuts) if low < high]
         self._batches = [
-            (tf.constant(x[part]), tf.constant(y[part]))
-            for low, high in zip(cuts, cuts[1:], strict=False)
-            if len(part := order[low:high])
+            (keras.tree.map_structure(partial(_rows, part), x), tf.constant(y[part]))
+            for part in parts
         ]
         self._model, self._size = model, len(order)
         self._losses = example_losses(model, loss)
@@ -110,3 +112,7 @@ class Measuring:
             if right + self._size - seen < least * self._size:
                 break
         return Measured(right / seen, loss / seen, seen)
+
+
+def _rows(part: np.ndarray, array: np.ndarray) -> tf.Tensor:
+    return tf.constant(array[part])

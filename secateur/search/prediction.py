@@ -7,26 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.flops import UnknownFlops, total_flops
 from secateur.models.weights import prunable_weights
+from secateur.search.schema import Prediction
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
 from secateur.sparsity.select import select
 from secateur.structure.pruning import choose_for
 from secateur.structure.removal import Removal
 from secateur.structure.targets import structure_target
-
-
-class Prediction(BaseModel):
-    """What a pruned model costs: exactly, from the graph and the masks alone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    parameters: int = Field(description="All weights, biases and statistics.")
-    nonzero: int = Field(description="Prunable weights that are not zero.")
-    flops: int | None = Field(description="FLOPs of one example; null where not countable.")
 
 
 class Predictor:
@@ -104,4 +94,3 @@ class Predictor:
                 if not any(path.startswith(prefix) for prefix in gone)
             )
         return Prediction(parameters=removal.parameters, nonzero=nonzero, flops=counted)
-

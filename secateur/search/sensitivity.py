@@ -161,4 +161,3 @@ def _saved(costs: Costs, part: Any) -> int | None:
 def _point(ratio: float, found: Any) -> Point:
     loss = found.loss if np.isfinite(found.loss) else _MOST
     return Point(ratio=ratio, accuracy=found.accuracy, loss=loss, examples=found.examples)
-

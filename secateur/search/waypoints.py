@@ -10,37 +10,18 @@ from __future__ import annotations
 import bisect
 import glob
 from collections.abc import Callable
-
-from pydantic import BaseModel, ConfigDict, Field
+from itertools import pairwise
 
 from secateur.search.curves import Sensitivity, hull
 from secateur.search.knobs import amount
-from secateur.search.prediction import Prediction, Predictor
+from secateur.search.prediction import Predictor
+from secateur.search.schema import Prediction, Waypoint, Waypoints
 from secateur.sparsity.config import TargetConfig
 
 STEP = 2 ** (-1 / 8)
 """Factor between the cost of a waypoint and the next."""
 _LEAST = 1 / 128
 _FINE = 0.01  # steps of a layer's ratio
-
-
-class Waypoint(BaseModel):
-    """A target, and what it leaves of the model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    target: TargetConfig
-    cost: Prediction
-
-
-class Waypoints(BaseModel):
-    """Targets by falling cost, from one that leaves nearly all."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dense: Prediction
-    measure: str = Field(description="The cost that falls: nonzero, parameters or flops.")
-    points: list[Waypoint]
 
 
 def by_ratio(predictor: Predictor, target: TargetConfig, measure: str) -> Waypoints:
@@ -113,9 +94,7 @@ def by_loss(
     return Waypoints(dense=dense, measure=measure, points=_falling(points, dense, measure))
 
 
-def _walk(
-    found: Sensitivity, measure: str, target: TargetConfig
-) -> list[tuple[float, str, float]]:
+def _walk(found: Sensitivity, measure: str, target: TargetConfig) -> list[tuple[float, str, float]]:
     """Small steps (marginal loss, layer, its new ratio), those that cost the least loss first."""
     steps = []
     for place, curve in enumerate(found.curves):
@@ -126,7 +105,7 @@ def _walk(
         if target.n_of_m:
             steps += [(rise / price, place, curve.layer, ratio) for ratio, rise in envelope[1:]]
             continue
-        for (low, before), (high, after) in zip(envelope, envelope[1:], strict=False):
+        for (low, before), (high, after) in pairwise(envelope):
             slope = (after - before) / (high - low) / price
             parts = max(1, round((high - low) / _FINE))
             for part in range(1, parts + 1):
