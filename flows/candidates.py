@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,12 +42,10 @@ class Trials:
         """Their outcomes in the same order; one that failed is stopped, with its error."""
         each = [(c, seed, self.parameters(c, seed)) for c in candidates for seed in seeds]
         jobs = [
-            Job(f"{c.name} seed={seed}", "candidate", p.model_dump(mode="json"))
+            Job(f"{c.name} seed={seed}", "candidate", p.model_dump(mode="json"), c.rungs)
             for c, seed, p in each
         ]
-        missing = [
-            place for place, (_, _, p) in enumerate(each) if find_through(wire_candidate, p) is None
-        ]
+        missing = [place for place, (c, _, p) in enumerate(each) if _found(p, c.rungs) is None]
         results = [Result()] * len(jobs)
         for place, result in zip(missing, self._run([jobs[i] for i in missing]), strict=True):
             results[place] = result
@@ -87,7 +86,7 @@ class Trials:
         error = next((result.error for result in results if result.error), None)
         if error:
             return Outcome(candidate, {}, [], Estimate(1.0, 0.0), stopped=error)
-        found = [find_through(wire_candidate, each) for each in parameters]
+        found = [_found(each, candidate.rungs) for each in parameters]
         if any(each is None for each in found):
             raise RuntimeError(
                 f"The results of {candidate.name} are not in the store; run the same command again."
@@ -97,6 +96,10 @@ class Trials:
         costs = [{**own, **extra} for (_, own), extra in zip(seen, more, strict=True)]
         right = [answers for answers, _ in seen]
         return Outcome(candidate, mean_costs(costs), right, drop(self.dense, right))
+
+
+def _found(p: PruneParameters, rungs: Sequence[int]) -> tuple[Reference, ...] | None:
+    return find_through(functools.partial(wire_candidate, rungs=rungs), p)
 
 
 def validated(reference: Reference) -> tuple[np.ndarray, dict[str, Any]]:

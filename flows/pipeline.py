@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
+from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
@@ -93,29 +94,42 @@ def in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> t
     targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        scoring = {"data": data, "importance": p.importance, "seed": p.seed}
-        how: dict[str, Any] = {"model": model, "target": target, **label}
-        if has_scores(p):
-            how["scores"] = run(importance, model=model, **scoring, **label)
-        if target.cuts:
-            pruned = run(prune_structure, **how, **scoring)
-        elif _is_method(p):
-            pruned = run(prune_rewriting, **how, **scoring)
-        else:
-            pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
-        model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
+        pruned = prune_once(p, run, data, model, target, before=pruned, **label)
+        model = run(fine_tune, data=data, pruned=pruned, **tuning(p), **label)
     assert pruned is not None
     return pruned, model
+
+
+def prune_once(
+    p: PruneParameters,
+    run: Callable[..., R],
+    data: R,
+    model: R,
+    target: TargetConfig,
+    before: R | None = None,
+    **label: int,
+) -> R:
+    """A model scored and pruned by a one-shot target; `before` is the last round's pruning."""
+    scoring = {"data": data, "importance": p.importance, "seed": p.seed}
+    how: dict[str, Any] = {"model": model, "target": target, **label}
+    if has_scores(p):
+        how["scores"] = run(importance, model=model, **scoring, **label)
+    if target.cuts:
+        return run(prune_structure, **how, **scoring)
+    if _is_method(p):
+        return run(prune_rewriting, **how, **scoring)
+    return run(prune, **how, **({"before": before} if before else {}))
 
 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
+    tuned = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
     return run(prune, model=dense, target=p.target, chosen=tuned), tuned
 
 
-def _tuning(p: PruneParameters) -> dict[str, Any]:
+def tuning(p: PruneParameters) -> dict[str, Any]:
+    """Arguments of fine-tuning."""
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
     return {"fine_tune": settings, "seed": p.fine_tune.seed}

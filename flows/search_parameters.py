@@ -161,6 +161,11 @@ class SearchParameters(SensitivityParameters):
                 f"fine_tune.epochs ({epochs})."
             )
         if self.search.strategy in ("tpe", "nsga2"):
+            if not epochs:
+                raise ValueError(
+                    f"search.strategy {self.search.strategy} compares candidates as they train, "
+                    "but fine_tune.epochs is 0; give epochs, or use guided."
+                )
             if "layer" in self.target.pattern or any(":" in one for one in self.target.pattern):
                 raise ValueError(
                     f"search.strategy {self.search.strategy} looks for a ratio for each layer, "

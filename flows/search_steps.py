@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import glob
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +26,12 @@ from secateur.search.bisection import Bisection
 from secateur.search.candidate import Outcome, Strategy
 from secateur.search.curves import Sensitivity
 from secateur.search.goal import Goal
+from secateur.search.halving import default_rungs
 from secateur.search.schema import Waypoints
+from secateur.search.target_config import by_layer
 from secateur.search.turns import Turns
 from secateur.sparsity.config import TargetConfig
-from secateur.store import Reference
+from secateur.store import Reference, digest_of
 from tasks.evaluate import evaluate
 from tasks.search_report import Final, Found, StepFound
 from tasks.stage import read
@@ -83,12 +88,13 @@ class Searching:
         sensitivity = Sensitivity.model_validate_json(text)
         goal = self._goal(place)
         trials = Trials(p, self._right, self._pool, self._count, self._measure)
-        strategy = self._strategy(p, ground, goal)
-        outcomes: list[Outcome] = []
+        strategy = self._strategy(p, ground, goal, sensitivity)
+        told: dict[int, Outcome] = {}
         while asked := strategy.ask(max(1, self._p.workers // len(self._seeds))):
             for outcome in trials.run(asked, self._seeds):
                 strategy.tell(outcome)
-                outcomes.append(outcome)
+                told[outcome.candidate.number] = outcome
+        outcomes = [_finished(outcome, strategy) for _, outcome in sorted(told.items())]
         ranked = goal.ranked(outcomes)
         step = StepFound(p.target.pattern, goal, sensitivity, outcomes, ranked)
         self._steps.append(step)
@@ -112,7 +118,8 @@ class Searching:
         failed: str | None = None
         for step, trials in zip(self._steps[::-1], self._trials[::-1], strict=True):
             for outcome in step.ranked[:_RETRIED]:
-                (fresh,) = trials.run([outcome.candidate], seeds)
+                whole = replace(outcome.candidate, rungs=())
+                (fresh,) = trials.run([whole], seeds)
                 if step.goal.keeps(fresh):
                     step.chosen = outcome.candidate.number
                     return self._found(fresh, trials, step, seeds)
@@ -184,22 +191,88 @@ class Searching:
     def _measure(self, model: Reference) -> Mapping[str, float]:
         return {}
 
-    def _strategy(self, p: PruneParameters, ground: Ground, goal: Goal) -> Strategy:
+    def _strategy(
+        self, p: PruneParameters, ground: Ground, goal: Goal, sensitivity: Sensitivity
+    ) -> Strategy:
         numbers = itertools.count()
         measure = _measure_for(p.target, goal)
 
         def bisection(way: str) -> Bisection:
             found = wire_waypoints(p, ground, way, measure, stage_runner(p))
-            text = (read(found).directory / "waypoints.json").read_text()
-            return Bisection(goal, Waypoints.model_validate_json(text), numbers)
+            return Bisection(goal, _waypoints(found), numbers)
 
         if p.target.n_of_m:
             return bisection("loss")
+        if self._p.search.strategy in ("tpe", "nsga2"):
+            found = wire_waypoints(p, ground, "loss", measure, stage_runner(p))
+            return self._study(p, ground, goal, _waypoints(found), sensitivity)
         if self._p.search.strategy == "bisection" or p.target.pattern == "layer":
             return bisection("ratio")
         if goal.accuracy_drop is not None:
             return bisection("loss")
         return Turns([bisection("loss"), bisection("ratio")])
+
+    def _study(
+        self,
+        p: PruneParameters,
+        ground: Ground,
+        goal: Goal,
+        waypoints: Waypoints,
+        sensitivity: Sensitivity,
+    ) -> Strategy:
+        from secateur.search.study import Study
+
+        search, epochs = self._p.search, p.fine_tune.epochs
+        cost = goal.objective or next(iter(goal.limits))
+        whole = self._whole(cost)
+        shares: Sequence[float] = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
+        if goal.limits:
+            shares = [goal.limits[cost] / whole * part for part in (1.0, 0.85, 0.7)]
+        layers = [curve.layer for curve in sensitivity.curves if curve.points]
+        return Study(
+            goal,
+            functools.partial(by_layer, p.target),
+            layers,
+            starts(waypoints, layers, shares),
+            method=search.strategy,
+            trials=search.trials,
+            rungs=(*search.rungs, epochs) if search.rungs else default_rungs(epochs),
+            storage=search.study or str(p.output / "study.log"),
+            name=self._study_name(p, ground),
+            cost=cost,
+            dense=whole,
+            seed=p.seed,
+        )
+
+    def _study_name(self, p: PruneParameters, ground: Ground) -> str:
+        """Of all that decides what a trial's outcome is, and what is looked for."""
+        asked = self._p.model_dump(mode="json", include={"budget", "objective", "search"})
+        for name in ("study", "trials", "fresh_seeds"):
+            del asked["search"][name]
+        run = p.model_dump(mode="json", exclude={"output", "publish"})
+        return digest_of([asked, run, ground.model.digest, ground.sensitivity.digest])[:16]
+
+
+def starts(
+    waypoints: Waypoints, layers: Sequence[str], shares: Sequence[float]
+) -> list[dict[str, float]]:
+    """Ratios by layer of the waypoints whose costs come nearest to some shares of the whole."""
+    measure, whole = waypoints.measure, getattr(waypoints.dense, waypoints.measure)
+    found = []
+    for share in shares:
+        if waypoints.points:
+            nearest = min(
+                waypoints.points, key=lambda w: abs(getattr(w.cost, measure) - share * whole)
+            )
+            given = nearest.target.allocation
+            assert isinstance(given, dict)
+            found.append({layer: given.get(glob.escape(layer), 0.0) for layer in layers})
+    return found
+
+
+def _waypoints(reference: Reference) -> Waypoints:
+    text = (read(reference).directory / "waypoints.json").read_text()
+    return Waypoints.model_validate_json(text)
 
 
 def _measure_for(target: TargetConfig, goal: Goal) -> str:
@@ -208,6 +281,10 @@ def _measure_for(target: TargetConfig, goal: Goal) -> str:
         return "nonzero"
     wanted: Sequence[str] = [goal.objective] if goal.objective else list(goal.limits)
     return "flops" if {"flops", "latency_ms"} & set(wanted) else "parameters"
+
+
+def _finished(outcome: Outcome, strategy: Strategy) -> Outcome:
+    return replace(outcome, stopped=outcome.stopped or strategy.why(outcome.candidate.number))
 
 
 def _nearest(step: StepFound) -> str:

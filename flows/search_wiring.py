@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from flows.parameters import PruneParameters
-from flows.pipeline import after_first, has_scores, in_rounds, wire_train
+from flows.pipeline import after_first, has_scores, in_rounds, prune_once, tuning, wire_train
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.store import Reference
+from tasks.fine_tune_rung import fine_tune_rung
 from tasks.importance import importance
 from tasks.sensitivity import sensitivity
 from tasks.validate import validate
@@ -61,8 +62,25 @@ def wire_dense(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     return data, dense, run(validate, data=data, model=dense)
 
 
-def wire_candidate(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
-    """From the data to the pruned and fine-tuned model on the validation split."""
+def wire_candidate(
+    p: PruneParameters, run: Callable[..., R], rungs: Sequence[int] = ()
+) -> tuple[R, ...]:
+    """From the data to the pruned and fine-tuned model on the validation split.
+
+    Args:
+        p: Resolved parameters with a one-shot target.
+        run: As for `wire`.
+        rungs: Rising numbers of epochs: fine-tuning is cut into parts that end there, and goes no
+            further than the last. Empty: all epochs in one go.
+    """
     data, dense = wire_train(p, run)
-    _, tuned = in_rounds(p, run, data, after_first(p, run, data, dense))
+    model = after_first(p, run, data, dense)
+    if not rungs:
+        _, tuned = in_rounds(p, run, data, model)
+        return data, tuned, run(validate, data=data, model=tuned)
+    pruned = prune_once(p, run, data, model, p.target)
+    how: dict[str, Any] = {"data": data, "pruned": pruned, **tuning(p)}
+    tuned = run(fine_tune_rung, until=rungs[0], **how)
+    for until in rungs[1:]:
+        tuned = run(fine_tune_rung, until=until, before=tuned, **how)
     return data, tuned, run(validate, data=data, model=tuned)

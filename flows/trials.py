@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +36,13 @@ class Job(NamedTuple):
         part: How far the stages are run: `train`, `importance`, `candidate` (to the validation of
             a pruned model, for a search), or `trial` for all of them.
         parameters: Resolved ones, as plain JSON.
+        rungs: Part `candidate`: epochs that fine-tuning is cut at, as in `wire_candidate`.
     """
 
     name: str
     part: str
     parameters: dict[str, Any]
+    rungs: tuple[int, ...] = ()
 
 
 class Result(NamedTuple):
@@ -55,10 +58,14 @@ class Result(NamedTuple):
 
 
 @task(name="trial", task_run_name="{name}", cache_policy=NO_CACHE)
-def trial(name: str, part: str, parameters: dict[str, Any]) -> State | None:
+def trial(
+    name: str, part: str, parameters: dict[str, Any], rungs: tuple[int, ...] = ()
+) -> State | None:
     """Runs the stages of one trial, or the first of them that trials share."""
     resolved = PruneParameters.model_validate(parameters)
     through = _THROUGH[part]
+    if part == "candidate":
+        through = functools.partial(through, rungs=tuple(rungs))
     with pinned():
         if part in ("candidate", "trial") and find_through(through, resolved):
             return Completed(name="Cached", message="Every stage was in the store.")

@@ -73,6 +73,9 @@ class Bisection:
         else:
             self._low = max(self._low, place)
 
+    def why(self, number: int) -> str | None:
+        return None
+
     @property
     def _only_predicted(self) -> bool:
         return set(self._goal.limits) <= {"flops"}

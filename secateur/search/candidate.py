@@ -21,12 +21,15 @@ class Candidate:
         name: In short, for people.
         target: How the model is pruned.
         tuned: Whether it is fine-tuned; one whose costs alone are in question is not.
+        rungs: Epochs of fine-tuning after which it is looked at, up to the last one to be run;
+            empty for all epochs in one go.
     """
 
     number: int
     name: str
     target: TargetConfig
     tuned: bool = True
+    rungs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,8 @@ class Strategy(Protocol):
 
     def tell(self, outcome: Outcome) -> None:
         """Hears how a candidate did."""
+        ...
+
+    def why(self, number: int) -> str | None:
+        """Why it stopped a candidate; None if it did not."""
         ...

@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 
 from secateur.evaluation.flops import flops
+from secateur.search.target_config import amount
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, check_shapes, describe
 from secateur.sparsity.scope import scope
@@ -64,12 +64,6 @@ def knobs(
     if target.pattern in ("channel", "head"):
         return _of_groups(model, scores, target, notices)
     return _of_layers(model, scores, target)
-
-
-def amount(target: TargetConfig, **how: Any) -> TargetConfig:
-    """The same pattern and scope with another way to say how much goes."""
-    changes = {"ratio": None, "threshold": None, "quantile": None, "allocation": "global"}
-    return TargetConfig.model_validate({**target.model_dump(), **changes, **how})
 
 
 def _of_layers(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -74,3 +76,14 @@ class SearchTarget(BaseModel):
         elif not fixed:
             how["allocation"] = self.allocation
         return TargetConfig(pattern=pattern, pooling=self.pooling, schedule="one_shot", **how)
+
+
+def amount(target: TargetConfig, **how: Any) -> TargetConfig:
+    """The same pattern and scope with another way to say how much goes."""
+    changes = {"ratio": None, "threshold": None, "quantile": None, "allocation": "global"}
+    return TargetConfig.model_validate({**target.model_dump(), **changes, **how})
+
+
+def by_layer(target: TargetConfig, ratios: Mapping[str, float]) -> TargetConfig:
+    """The same pattern and scope with a ratio for each of some layers, by their exact paths."""
+    return amount(target, allocation={glob.escape(name): r for name, r in ratios.items()})

@@ -15,7 +15,7 @@ class Turns:
     """
 
     def __init__(self, strategies: Sequence[Strategy]):
-        self._left = list(strategies)
+        self._all, self._left = list(strategies), list(strategies)
 
     def ask(self, most: int) -> list[Candidate]:
         while self._left:
@@ -26,3 +26,6 @@ class Turns:
 
     def tell(self, outcome: Outcome) -> None:
         self._left[0].tell(outcome)
+
+    def why(self, number: int) -> str | None:
+        return next((why for each in self._all if (why := each.why(number))), None)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import bisect
 import glob
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from secateur.search.curves import Sensitivity, hull
-from secateur.search.knobs import amount
 from secateur.search.prediction import Predictor
 from secateur.search.schema import Prediction, Waypoint, Waypoints
+from secateur.search.target_config import amount, by_layer
 from secateur.sparsity.config import TargetConfig
 
 STEP = 2 ** (-1 / 8)
@@ -61,7 +62,7 @@ def by_loss(
     """
     if target.pattern == "layer":
         raise ValueError("whole layers are removed by one ratio; use by_ratio")
-    make = _by_scope(target) if target.n_of_m else _by_allocation(target)
+    make = _by_scope(target) if target.n_of_m else partial(by_layer, target)
     steps = _walk(found, measure, target)
     known: dict[int, Waypoint] = {}
 
@@ -113,12 +114,6 @@ def _walk(found: Sensitivity, measure: str, target: TargetConfig) -> list[tuple[
                 steps.append((slope, place, curve.layer, ratio))
     steps.sort(key=lambda step: (step[0], step[3], step[1]))
     return [(slope, layer, ratio) for slope, _, layer, ratio in steps]
-
-
-def _by_allocation(target: TargetConfig) -> Callable[[dict[str, float]], TargetConfig]:
-    return lambda ratios: amount(
-        target, allocation={glob.escape(layer): ratio for layer, ratio in ratios.items()}
-    )
 
 
 def _by_scope(target: TargetConfig) -> Callable[[dict[str, float]], TargetConfig]:
