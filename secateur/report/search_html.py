@@ -36,8 +36,8 @@ h2 { margin-top: 2.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { vertical-align: bottom; }
-th:first-child, td:first-child, td.why { text-align: left; }
-td.why { min-width: 18rem; }
+th:first-child, td:first-child, th.why, td.why { text-align: left; }
+.why { min-width: 18rem; }
 tr.chosen { font-weight: 600; background: var(--soft); }
 .scroll { overflow-x: auto; }
 pre { background: var(--soft); padding: 1rem; overflow-x: auto; }
@@ -60,7 +60,8 @@ figure { margin: 1rem 0; } figure img { max-width: 100%; background: #fff; borde
 <p>{{ step.text }}</p>
 <figure><img alt="Trials: validation accuracy against cost" src="{{ step.picture }}"></figure>
 <div class="scroll"><table>
-<tr>{% for cell in step.header %}<th>{{ cell }}</th>{% endfor %}</tr>
+<tr>{% for cell in step.header %}
+<th{% if loop.last %} class="why"{% endif %}>{{ cell }}</th>{% endfor %}</tr>
 {% for row in step.rows %}
 <tr{% if 'chosen' in row %} class="chosen"{% endif %}>
 {% for cell in row %}<td{% if loop.last %} class="why"{% endif %}>{{ cell }}</td>{% endfor %}</tr>

@@ -9,6 +9,8 @@ from secateur.search.candidate import Candidate, Outcome
 from secateur.search.goal import Goal
 from secateur.search.schema import Waypoint, Waypoints
 
+_NAMES = {"nonzero": "weights", "parameters": "parameters", "flops": "FLOPs"}
+
 
 class Bisection:
     """Finds the last waypoint within a drop of accuracy, or the first within limits on costs.
@@ -93,4 +95,4 @@ class Bisection:
 
     def _name(self, point: Waypoint) -> str:
         whole, left = (getattr(cost, self._measure) for cost in (self._dense, point.cost))
-        return f"{left / whole:.1%} {self._measure}"
+        return f"{left / whole:.1%} of the {_NAMES[self._measure]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,7 +103,7 @@ def test_a_stopped_candidate_does_not_keep_the_budget():
     strategy.tell(Outcome(candidate, {}, [], Estimate(1.0, 0.0), stopped="The loss became nan."))
     (following,) = strategy.ask(1)
     assert _place(waypoints, following) < _place(waypoints, candidate)
-    assert "nonzero" in candidate.name
+    assert candidate.name.endswith("of the weights")
     assert candidate.name.startswith("99.8%")
 
 
@@ -113,4 +112,3 @@ def test_one_name_a_waypoint():
     strategy = Bisection(Goal("bytes", 0.01, {}, 0.95), waypoints)
     names = [candidate.name for candidate in strategy.ask(10)]
     assert len(set(names)) == 10
-    assert pytest.approx(1) == len({name.split()[1] for name in names})
