@@ -14,6 +14,8 @@ from flows.commands import (
     INTERRUPTED,
     automations,
     cache,
+    compress,
+    evaluate,
     inspect,
     prune,
     search,
@@ -38,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sweep.add(commands)
     search.add(commands)
     sensitivity.add(commands)
+    compress.add(commands)
+    evaluate.add(commands)
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)

@@ -12,10 +12,12 @@ from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
 from tasks.evaluate import evaluate
+from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
+from tasks.measure import measure
 from tasks.prune import prune
 from tasks.prune_rewriting import prune_rewriting
 from tasks.prune_structure import prune_structure
@@ -25,7 +27,9 @@ from tasks.train import train
 R = TypeVar("R", bound=Reference)
 T = TypeVar("T")
 
-StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate"]
+StageName = Literal[
+    "load_data", "train", "importance", "prune", "fine_tune", "evaluate", "export", "measure"
+]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
 
@@ -36,15 +40,18 @@ class Outcome(NamedTuple):
     Attributes:
         final: The artifact with the final model.
         evaluations: Those of `dense`, `pruned` and `fine_tuned`.
+        exports: `files` of the final model, `dense_files` and `measured`, which compares them;
+            empty where nothing is exported.
         results: What each stage gave, in order.
     """
 
     final: Reference
     evaluations: dict[str, Reference]
+    exports: dict[str, Reference]
     results: list[StageResult]
 
 
-def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
+def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], dict[str, R]]:
     """Calls `run(stage, **arguments)` for each stage in order.
 
     Args:
@@ -52,17 +59,34 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
         run: Gives a reference to the stage's artifact.
 
     Returns:
-        What `run` gave for the final model, and for the evaluations by subject.
+        What `run` gave for the final model, for the evaluations by subject, and for the exports.
     """
     data, dense = wire_train(p, run)
-    way = _gradual if p.target.schedule == "gradual" else in_rounds
+    way = _gradual if p.target.schedule == "gradual" else wire_rounds
     pruned, tuned = way(p, run, data, after_first(p, run, data, dense))
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, subject=subject)
         for subject, model in subjects.items()
     }
-    return tuned, evaluations
+    return tuned, evaluations, _exports(p, run, data, dense, tuned)
+
+
+def _exports(
+    p: PruneParameters, run: Callable[..., R], data: R, dense: R, tuned: R
+) -> dict[str, R]:
+    """The final model in the formats that are asked for, measured beside the dense one."""
+    if not p.export.asked:
+        return {}
+    files = run(export, data=data, model=tuned, export=p.export, seed=p.seed, subject="fine_tuned")
+    timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
+    if not timed:
+        return {"files": files}
+    plain = p.export.model_copy(update={"formats": timed, "quantize": None})
+    beside = run(export, data=data, model=dense, export=plain, seed=p.seed, subject="dense")
+    models = {"dense": dense, "pruned": tuned}
+    measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)
+    return {"files": files, "dense_files": beside, "measured": measured}
 
 
 def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
@@ -75,7 +99,7 @@ def after_first(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
     """The model that the targets before the last one leave: of most runs the dense one."""
     model = dense
     for target in p.first:
-        _, model = in_rounds(p.model_copy(update={"target": target}), run, data, model)
+        _, model = wire_rounds(p.model_copy(update={"target": target}), run, data, model)
     return model
 
 
@@ -88,7 +112,7 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     return data, dense, scores
 
 
-def in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned = dense, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
@@ -147,6 +171,22 @@ def _is_method(p: PruneParameters) -> bool:
     return criterion is not None and criterion.kind == "method"
 
 
+def stage_runner(
+    p: PruneParameters, refresh: Collection[str] = ()
+) -> tuple[Callable[..., StageResult], list[StageResult]]:
+    """A function that runs stages, for the `wire` functions, and the list of what they gave."""
+    done: list[StageResult] = []
+
+    def run(stage: Stage, **arguments) -> StageResult:
+        if stage is train and train.find(**arguments) is None:
+            check(arguments["data"], p.model, p.target)
+        result = stage(refresh=stage.name in refresh, **arguments)
+        done.append(result)
+        return result
+
+    return run, done
+
+
 def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) -> Outcome:
     """Runs the stages, inside a flow or a task of one.
 
@@ -155,35 +195,24 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
         refresh: Stages to run again though their results are in the store.
         through: `wire`, or one that stops earlier; the outcome then has no evaluations.
     """
-    done: list[StageResult] = []
-    run = stage_runner(p, refresh, done)
+    run, done = stage_runner(p, refresh)
     last = through(p, run)
     if through is wire:
-        final, evaluations = last
-        return Outcome(final, evaluations, done)
-    return Outcome(last[-1], {}, done)
+        final, evaluations, exports = last
+        return Outcome(final, evaluations, exports, done)
+    return Outcome(last[-1], {}, {}, done)
 
 
-def stage_runner(
-    p: PruneParameters, refresh: Collection[str] = (), done: list[StageResult] | None = None
-) -> Callable[..., StageResult]:
-    """What `wire` and its like call: runs a stage inside a flow, or a task of one.
+def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
+    """A stage's result in the store, for the `wire` functions.
 
-    Args:
-        p: Resolved parameters; before the model is trained, its target is checked on it.
-        refresh: Stages to run again though their results are in the store.
-        done: Receives what each stage gave.
+    Raises:
+        LookupError: It is not there.
     """
-
-    def run(stage: Stage, **arguments) -> StageResult:
-        if stage is train and train.find(**arguments) is None:
-            check(arguments["data"], p.model, p.target)
-        result = stage(refresh=stage.name in refresh, **arguments)
-        if done is not None:
-            done.append(result)
-        return result
-
-    return run
+    found = stage.find(**arguments)
+    if found is None:
+        raise LookupError
+    return found
 
 
 def find(p: PruneParameters) -> Outcome | None:
@@ -198,13 +227,6 @@ def find(p: PruneParameters) -> Outcome | None:
 
 def find_through(through: Callable[..., T], p: PruneParameters) -> T | None:
     """What a part of the stages (`wire` and its like) gives from the store alone; else None."""
-
-    def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
-        found = stage.find(**arguments)
-        if found is None:
-            raise LookupError
-        return found
-
     try:
         return through(p, look_up)
     except LookupError:

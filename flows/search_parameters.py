@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,19 @@ from secateur.training.fine_tune_config import FineTuneConfig
 _STRICT = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 _LOWERS = {True: ("bytes", "parameters", "flops", "latency_ms"), False: ("bytes",)}
 """Costs that removing for good lowers, and those that zeros lower."""
+
+
+def check_runtime() -> None:
+    """Refuses to search by a latency that nothing here can measure.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise ValueError(
+            "latency_ms is measured in LiteRT, which is not installed; install the extra `litert` "
+            "with pip install 'secateur[litert]', or use flops."
+        )
 
 
 class SensitivityParameters(BaseModel):
@@ -141,6 +155,8 @@ class SearchParameters(SensitivityParameters):
             )
         self._check_patterns()
         self._check_rungs()
+        if "latency_ms" in (self.goals, *limits):
+            check_runtime()
 
     def _check_patterns(self) -> None:
         wanted = [self.goals] if self.goals else list(self.budget.limits)

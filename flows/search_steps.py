@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,7 @@ from secateur.search.turns import Turns
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from tasks.evaluate import evaluate
+from tasks.latency import latency
 from tasks.search_report import Final, Found, StepFound
 from tasks.stage import read
 
@@ -59,8 +61,8 @@ class Searching:
         pool: Any,
         count: Callable[[str, str | None], None],
     ):
-        self._p, self._pool, self._count = p, pool, count
-        self._data, self._model, validation = wire_dense(run, stage_runner(run))
+        self._p, self._run, self._pool, self._count = p, run, pool, count
+        self._data, self._model, validation = wire_dense(run, stage_runner(run)[0])
         self._right, self._costs = validated(validation)
         self._fixed: list[TargetConfig] = []
         self._steps: list[StepFound] = []
@@ -78,7 +80,7 @@ class Searching:
         p = run.model_copy(update={"first": tuple(self._fixed)})
         several = len(self._p.target.pattern) > 1
         try:
-            ground = wire_sensitivity(p, self._p.sensitivity, stage_runner(p))
+            ground = wire_sensitivity(p, self._p.sensitivity, stage_runner(p)[0])
         except ValueError as error:
             if not several:
                 raise
@@ -132,7 +134,7 @@ class Searching:
         finals = [self._final(trials.parameters(fresh.candidate, seed), seed) for seed in seeds]
         accuracy = [run.mean() for run in fresh.right]
         best = finals[int(np.argmax(accuracy))]
-        dense = stage_runner(trials.base)(
+        dense = stage_runner(trials.base)[0](
             evaluate, data=self._data, model=self._model, subject="dense"
         )
         return Found(
@@ -151,7 +153,7 @@ class Searching:
     def _final(self, parameters: PruneParameters, seed: int) -> Final:
         found = find_through(wire_candidate, parameters)
         assert found is not None
-        run = stage_runner(parameters)
+        run = stage_runner(parameters)[0]
         evaluation = run(evaluate, data=found[0], model=found[1], subject="fine_tuned")
         own = {**validated(found[2])[1], **self._measure(found[1])}
         config = parameters.model_dump(mode="json", exclude={"output", "publish"})
@@ -189,7 +191,16 @@ class Searching:
         return float(costs[name])
 
     def _measure(self, model: Reference) -> Mapping[str, float]:
-        return {}
+        """Milliseconds, where they count: in units of the dense model's, which takes turns."""
+        if "latency_ms" not in (self._p.goals, *self._p.budget.limits):
+            return {}
+        found = [self._timed(self._model), self._timed(model)]
+        return {"latency_ms": found[0]["dense"] * found[1]["model"] / found[1]["dense"]}
+
+    def _timed(self, model: Reference) -> dict[str, float]:
+        run = stage_runner(self._run)[0]
+        folder = read(run(latency, dense=self._model, model=model)).directory
+        return json.loads((folder / "latency.json").read_text())
 
     def _strategy(
         self, p: PruneParameters, ground: Ground, goal: Goal, sensitivity: Sensitivity
@@ -198,13 +209,13 @@ class Searching:
         measure = _measure_for(p.target, goal)
 
         def bisection(way: str) -> Bisection:
-            found = wire_waypoints(p, ground, way, measure, stage_runner(p))
+            found = wire_waypoints(p, ground, way, measure, stage_runner(p)[0])
             return Bisection(goal, _waypoints(found), numbers)
 
         if p.target.n_of_m:
             return bisection("loss")
         if self._p.search.strategy in ("tpe", "nsga2"):
-            found = wire_waypoints(p, ground, "loss", measure, stage_runner(p))
+            found = wire_waypoints(p, ground, "loss", measure, stage_runner(p)[0])
             return self._study(p, ground, goal, _waypoints(found), sensitivity)
         if self._p.search.strategy == "bisection" or p.target.pattern == "layer":
             return bisection("ratio")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from flows.parameters import PruneParameters
-from flows.pipeline import after_first, has_scores, in_rounds, prune_once, tuning, wire_train
+from flows.pipeline import after_first, has_scores, prune_once, tuning, wire_rounds, wire_train
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.store import Reference
 from tasks.fine_tune_rung import fine_tune_rung
@@ -76,7 +76,7 @@ def wire_candidate(
     data, dense = wire_train(p, run)
     model = after_first(p, run, data, dense)
     if not rungs:
-        _, tuned = in_rounds(p, run, data, model)
+        _, tuned = wire_rounds(p, run, data, model)
         return data, tuned, run(validate, data=data, model=tuned)
     pruned = prune_once(p, run, data, model, p.target)
     how: dict[str, Any] = {"data": data, "pruned": pruned, **tuning(p)}

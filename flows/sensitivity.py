@@ -67,7 +67,7 @@ def sensitivity(
     runs = p.check()
     tag_flow_run(p.dataset.name, "sensitivity")
     with pinned():
-        found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)) for run in runs]
+        found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)[0]) for run in runs]
         report = sensitivity_report([each.sensitivity for each in found], runs[0].output)
     for each in report:
         for notice in each.notices:

@@ -121,6 +121,29 @@ def test_channels_first_then_weights(searched, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_fastest_model_within_a_drop(searched):
+    report = searched(
+        objective="latency_ms",
+        target={"pattern": ["channel"]},
+        budget={"accuracy_drop": 0.2},
+        model={"name": "lenet_300_100"},
+    )
+    assert report.winner.costs["latency_ms"] < report.dense.costs["latency_ms"]
+    assert report.winner.costs["flops"] < 0.8 * report.dense.costs["flops"]
+
+
+def test_a_latency_that_nothing_can_measure(monkeypatch, tmp_path, capsys):
+    import importlib.util
+
+    from flows.cli import main
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    arguments = ["--budget.latency_ms", "2", "--target.pattern", "channel"]
+    assert main(["search", *arguments, "--output", str(tmp_path)]) == 2
+    assert "install the extra `litert`" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.slow
 def test_an_n_of_m_pattern_takes_as_many_layers_as_the_budget_allows(searched):
     report = searched(target={"pattern": ["2:4"]}, budget={"accuracy_drop": 0.1})
     (step,) = report.steps

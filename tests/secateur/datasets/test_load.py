@@ -168,8 +168,8 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
 
     loaded = materialize(DatasetConfig(name="digits"), tmp_path)
     lengths = (len(loaded.train), len(loaded.validation), len(loaded.test))
-    assert lengths == (1295, 144, 358)
+    assert lengths == (1298, 144, 355)
     images = np.concatenate([loaded.split(split).arrays()[0] for split in SPLITS])
     flat = np.sort(images.reshape(len(images), -1) * 16, axis=0)  # the order is TFDS's
     np.testing.assert_allclose(flat, np.sort(load_digits().data, axis=0), atol=0.05)
-    assert np.bincount(loaded.test.y).min() >= 34
+    assert set(np.bincount(loaded.test.y)) <= {34, 35, 36}
