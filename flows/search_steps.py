@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import glob
-import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,23 +14,17 @@ from flows.candidates import Trials, mean_costs, validated
 from flows.parameters import PruneParameters
 from flows.pipeline import find_through, stage_runner
 from flows.search_parameters import SearchParameters
+from flows.search_strategies import make_strategy
 from flows.search_wiring import (
-    Ground,
     wire_candidate,
     wire_dense,
     wire_sensitivity,
-    wire_waypoints,
 )
-from secateur.search.bisection import Bisection
 from secateur.search.candidate import Outcome, Strategy
 from secateur.search.curves import Sensitivity
 from secateur.search.goal import Goal
-from secateur.search.halving import default_rungs
-from secateur.search.schema import Waypoints
-from secateur.search.target_config import by_layer
-from secateur.search.turns import Turns
 from secateur.sparsity.config import TargetConfig
-from secateur.store import Reference, digest_of
+from secateur.store import Reference
 from tasks.evaluate import evaluate
 from tasks.latency import latency
 from tasks.search_report import Final, Found, StepFound
@@ -90,7 +82,7 @@ class Searching:
         sensitivity = Sensitivity.model_validate_json(text)
         goal = self._goal(place)
         trials = Trials(p, self._right, self._pool, self._count, self._measure)
-        strategy = self._strategy(p, ground, goal, sensitivity)
+        strategy = make_strategy(self._p, p, ground, goal, sensitivity, self._known)
         told: dict[int, Outcome] = {}
         while asked := strategy.ask(max(1, self._p.workers // len(self._seeds))):
             for outcome in trials.run(asked, self._seeds):
@@ -140,7 +132,7 @@ class Searching:
         return Found(
             objective=self._p.goals,
             dense_right=self._right,
-            dense_costs=mean_costs([{**self._costs, **self._measure(self._model)}]),
+            dense_costs=mean_costs([self._known]),
             dense_evaluation=dense,
             steps=self._steps,
             step=self._steps.index(step),
@@ -181,8 +173,13 @@ class Searching:
         lowers = [name == "bytes" or t.cuts for t in self._p.target.targets()]
         return sum(lowers[: place + 1]) / sum(lowers)
 
+    @functools.cached_property
+    def _known(self) -> dict[str, Any]:
+        """The dense model's costs."""
+        return {**self._costs, **self._measure(self._model)}
+
     def _whole(self, name: str) -> float:
-        costs = {**self._costs, **self._measure(self._model)}
+        costs = self._known
         if costs[name] is None:
             raise ValueError(
                 f"the {name} of this model cannot be counted, so they cannot be kept to a budget; "
@@ -201,97 +198,6 @@ class Searching:
         run = stage_runner(self._run)[0]
         folder = read(run(latency, dense=self._model, model=model)).directory
         return json.loads((folder / "latency.json").read_text())
-
-    def _strategy(
-        self, p: PruneParameters, ground: Ground, goal: Goal, sensitivity: Sensitivity
-    ) -> Strategy:
-        numbers = itertools.count()
-        measure = _measure_for(p.target, goal)
-
-        def bisection(way: str) -> Bisection:
-            found = wire_waypoints(p, ground, way, measure, stage_runner(p)[0])
-            return Bisection(goal, _waypoints(found), numbers)
-
-        if p.target.n_of_m:
-            return bisection("loss")
-        if self._p.search.strategy in ("tpe", "nsga2"):
-            found = wire_waypoints(p, ground, "loss", measure, stage_runner(p)[0])
-            return self._study(p, ground, goal, _waypoints(found), sensitivity)
-        if self._p.search.strategy == "bisection" or p.target.pattern == "layer":
-            return bisection("ratio")
-        if goal.accuracy_drop is not None:
-            return bisection("loss")
-        return Turns([bisection("loss"), bisection("ratio")])
-
-    def _study(
-        self,
-        p: PruneParameters,
-        ground: Ground,
-        goal: Goal,
-        waypoints: Waypoints,
-        sensitivity: Sensitivity,
-    ) -> Strategy:
-        from secateur.search.study import Study
-
-        search, epochs = self._p.search, p.fine_tune.epochs
-        cost = goal.objective or next(iter(goal.limits))
-        whole = self._whole(cost)
-        shares: Sequence[float] = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
-        if goal.limits:
-            shares = [goal.limits[cost] / whole * part for part in (1.0, 0.85, 0.7)]
-        layers = [curve.layer for curve in sensitivity.curves if curve.points]
-        return Study(
-            goal,
-            functools.partial(by_layer, p.target),
-            layers,
-            starts(waypoints, layers, shares),
-            method=search.strategy,
-            trials=search.trials,
-            rungs=(*search.rungs, epochs) if search.rungs else default_rungs(epochs),
-            storage=search.study or str(p.output / "study.log"),
-            name=self._study_name(p, ground),
-            cost=cost,
-            dense=whole,
-            seed=p.seed,
-        )
-
-    def _study_name(self, p: PruneParameters, ground: Ground) -> str:
-        """Of all that decides what a trial's outcome is, and what is looked for."""
-        asked = self._p.model_dump(mode="json", include={"budget", "objective", "search"})
-        for name in ("study", "trials", "fresh_seeds"):
-            del asked["search"][name]
-        run = p.model_dump(mode="json", exclude={"output", "publish"})
-        return digest_of([asked, run, ground.model.digest, ground.sensitivity.digest])[:16]
-
-
-def starts(
-    waypoints: Waypoints, layers: Sequence[str], shares: Sequence[float]
-) -> list[dict[str, float]]:
-    """Ratios by layer of the waypoints whose costs come nearest to some shares of the whole."""
-    measure, whole = waypoints.measure, getattr(waypoints.dense, waypoints.measure)
-    found = []
-    for share in shares:
-        if waypoints.points:
-            nearest = min(
-                waypoints.points, key=lambda w: abs(getattr(w.cost, measure) - share * whole)
-            )
-            given = nearest.target.allocation
-            assert isinstance(given, dict)
-            found.append({layer: given.get(glob.escape(layer), 0.0) for layer in layers})
-    return found
-
-
-def _waypoints(reference: Reference) -> Waypoints:
-    text = (read(reference).directory / "waypoints.json").read_text()
-    return Waypoints.model_validate_json(text)
-
-
-def _measure_for(target: TargetConfig, goal: Goal) -> str:
-    """What waypoints are ordered by: what can be predicted and goes with the costs in question."""
-    if not target.cuts:
-        return "nonzero"
-    wanted: Sequence[str] = [goal.objective] if goal.objective else list(goal.limits)
-    return "flops" if {"flops", "latency_ms"} & set(wanted) else "parameters"
 
 
 def _finished(outcome: Outcome, strategy: Strategy) -> Outcome:
