@@ -52,7 +52,7 @@ def _check(found, pruned_copy):
         assert point.loss == pytest.approx(loss, rel=1e-4)
 
 
-@pytest.mark.parametrize("pattern", ["weight", "2:4", "1x4"])
+@pytest.mark.parametrize("pattern", ["weight", "2:4", pytest.param("1x4", marks=pytest.mark.slow)])
 def test_weights_equal_masked_copies(pattern):
     model = models.plain()
     fixed = ":" in pattern

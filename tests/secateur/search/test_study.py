@@ -144,6 +144,7 @@ def test_two_searches_share_a_study(tmp_path):
     assert {candidate.number for candidate in seen} == {a.number, b.number}
 
 
+@pytest.mark.slow
 def test_a_data_base_serves_as_well(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     assert len(_run(_study(tmp_path, storage=url, trials=4))) == 4
