@@ -11,15 +11,19 @@ from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
+from tasks.correct import correct
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.fine_tune import fine_tune
+from tasks.fine_tune_dynamic import fine_tune_dynamic
 from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
 from tasks.measure import measure
 from tasks.prune import prune
+from tasks.prune_latency import prune_latency
 from tasks.prune_rewriting import prune_rewriting
+from tasks.prune_shrink import prune_shrink
 from tasks.prune_structure import prune_structure
 from tasks.stage import Stage, StageResult
 from tasks.train import train
@@ -28,7 +32,15 @@ R = TypeVar("R", bound=Reference)
 T = TypeVar("T")
 
 StageName = Literal[
-    "load_data", "train", "importance", "prune", "fine_tune", "evaluate", "export", "measure"
+    "load_data",
+    "train",
+    "importance",
+    "prune",
+    "correct",
+    "fine_tune",
+    "evaluate",
+    "export",
+    "measure",
 ]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
@@ -114,13 +126,19 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
 
 def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
-    model, pruned = dense, None
+    model, pruned, before = dense, None, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        pruned = prune_once(p, run, data, model, target, before=pruned, **label)
-        model = run(fine_tune, data=data, pruned=pruned, **tuning(p), **label)
+        pruned = prune_once(p, run, data, model, target, before=before, **label)
+        moves = p.fine_tune.dynamic.method != "none"
+        way = fine_tune_dynamic if moves else fine_tune
+        model = run(way, data=data, pruned=pruned, **tuning(p), **label)
+        before = model if moves else pruned
     assert pruned is not None
+    assert before is not None
+    if not p.target.cuts:
+        model = run(prune_shrink, model=model, masks=before, subject="fine_tuned")
     return pruned, model
 
 
@@ -133,23 +151,33 @@ def prune_once(
     before: R | None = None,
     **label: int,
 ) -> R:
-    """A model scored and pruned by a one-shot target; `before` is the last round's pruning."""
+    """A model scored, pruned by a one-shot target and mended; `before` has earlier masks."""
     scoring = {"data": data, "importance": p.importance, "seed": p.seed}
     how: dict[str, Any] = {"model": model, "target": target, **label}
     if has_scores(p):
         how["scores"] = run(importance, model=model, **scoring, **label)
     if target.cuts:
-        return run(prune_structure, **how, **scoring)
-    if _is_method(p):
-        return run(prune_rewriting, **how, **scoring)
-    return run(prune, **how, **({"before": before} if before else {}))
+        cut = prune_latency if target.measure == "latency" else prune_structure
+        pruned = run(cut, **how, **scoring)
+    elif _is_method(p):
+        pruned = run(prune_rewriting, **how, **scoring)
+    else:
+        pruned = run(prune, **how, **({"before": before} if before else {}))
+    if p.correct.acts:
+        mending = {"correct": p.correct, "seed": p.seed}
+        pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+    return pruned
 
 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
-    return run(prune, model=dense, target=p.target, chosen=tuned), tuned
+    masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
+    pruned = run(prune, model=dense, target=p.target, chosen=masked)
+    shrinks = {"masks": masked, "whole": p.target.cuts}
+    if p.target.cuts:
+        pruned = run(prune_shrink, model=pruned, **shrinks, subject="pruned")
+    return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
 
 
 def tuning(p: PruneParameters) -> dict[str, Any]:
@@ -179,7 +207,8 @@ def stage_runner(
 
     def run(stage: Stage, **arguments) -> StageResult:
         if stage is train and train.find(**arguments) is None:
-            check(arguments["data"], p.model, p.target)
+            regularizers = (p.train.regularizer, p.fine_tune.regularizer)
+            check(arguments["data"], p.model, p.target, regularizers)
         result = stage(refresh=stage.name in refresh, **arguments)
         done.append(result)
         return result

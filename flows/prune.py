@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from flows.parameters import PruneParameters, Seed
 from flows.pipeline import StageName, check_stages, run_stages
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
@@ -53,6 +54,7 @@ def prune(
     *,
     target: TargetConfig,
     first: tuple[TargetConfig, ...] = (),
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
@@ -70,6 +72,7 @@ def prune(
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
         first: Targets that the model is pruned by before, each followed by fine-tuning.
+        correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
         export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
@@ -91,6 +94,7 @@ def prune(
         importance=importance,
         target=target,
         first=first,
+        correct=correct,
         fine_tune=fine_tune,
         export=export,
         seed=seed,

@@ -18,6 +18,7 @@ from flows.publish import PublishConfig
 from flows.search_parameters import SearchParameters
 from flows.search_steps import Searching
 from flows.trials import process_pool
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
@@ -54,6 +55,7 @@ def search(
     train: TrainConfig = TrainConfig(),  # noqa: B008
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     target: SearchTarget = SearchTarget(),  # noqa: B008
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     search: SearchConfig = SearchConfig(),  # noqa: B008
     sensitivity: SensitivityConfig = SensitivityConfig(),  # noqa: B008
@@ -72,6 +74,7 @@ def search(
         train: How the dense model is trained.
         importance: What a weight is worth.
         target: What may go, and where.
+        correct: What is mended after each cut, without training.
         fine_tune: How the pruned models are trained.
         search: How it looks.
         sensitivity: How the effect of each layer is measured.

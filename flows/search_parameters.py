@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.parameters import PruneParameters, Seed
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN
@@ -81,6 +82,7 @@ class SensitivityParameters(BaseModel):
             importance=self.importance,
             target=target,
             first=first,
+            correct=getattr(self, "correct", CorrectConfig()),
             fine_tune=getattr(self, "fine_tune", FineTuneConfig()),
             seed=self.seed,
             output=self.output,
@@ -112,6 +114,9 @@ class SearchParameters(SensitivityParameters):
         description="With budget.accuracy_drop: what shall be low. Default: bytes.",
     )
     search: SearchConfig = Field(default=SearchConfig(), description="How it looks.")
+    correct: CorrectConfig = Field(
+        default=CorrectConfig(), description="What is mended after each cut, without training."
+    )
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned models."
     )
@@ -181,6 +186,11 @@ class SearchParameters(SensitivityParameters):
                 raise ValueError(
                     f"search.strategy {self.search.strategy} compares candidates as they train, "
                     "but fine_tune.epochs is 0; give epochs, or use guided."
+                )
+            if self.fine_tune.dynamic.method != "none":
+                raise ValueError(
+                    f"search.strategy {self.search.strategy} trains candidates in parts, which "
+                    f"fine_tune.dynamic {self.fine_tune.dynamic.method} does not allow; use guided."
                 )
             if "layer" in self.target.pattern or any(":" in one for one in self.target.pattern):
                 raise ValueError(

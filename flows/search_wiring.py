@@ -11,6 +11,7 @@ from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.store import Reference
 from tasks.fine_tune_rung import fine_tune_rung
 from tasks.importance import importance
+from tasks.prune_shrink import prune_shrink
 from tasks.sensitivity import sensitivity
 from tasks.validate import validate
 from tasks.waypoints import waypoints
@@ -83,4 +84,6 @@ def wire_candidate(
     tuned = run(fine_tune_rung, until=rungs[0], **how)
     for until in rungs[1:]:
         tuned = run(fine_tune_rung, until=until, before=tuned, **how)
+    if not p.target.cuts:
+        tuned = run(prune_shrink, model=tuned, masks=pruned, subject="fine_tuned")
     return data, tuned, run(validate, data=data, model=tuned)

@@ -150,6 +150,7 @@ def _group_masks(
             pooling=target.pooling,
             kinds=(target.pattern,),
             round_to=target.round_to,
+            floor=target.floor,
             include=target.include,
             exclude=target.exclude,
         )
