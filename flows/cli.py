@@ -16,6 +16,8 @@ from flows.commands import (
     INTERRUPTED,
     automations,
     cache,
+    compress,
+    evaluate,
     inspect,
     prune,
     say,
@@ -37,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prune.add(commands)
     sweep.add(commands)
+    compress.add(commands)
+    evaluate.add(commands)
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)

@@ -8,17 +8,21 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
+from secateur.evaluation.runtimes.packages import check_installed
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
 from secateur.schema import tell_bounds
-from secateur.sparsity.combine import check_combination
+from secateur.sparsity.combine import check_combination, check_dynamic
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.regularizer_config import check_regularizer
 
 DEFAULT_EPOCHS = 10
 
@@ -37,8 +41,14 @@ class PruneParameters(BaseModel):
         default=ImportanceConfig(), description="What a weight is worth."
     )
     target: TargetConfig = Field(description="How much to remove, and where.")
+    correct: CorrectConfig = Field(
+        default=CorrectConfig(), description="What is mended after the cut, without training."
+    )
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
+    )
+    export: ExportConfig = Field(
+        default=ExportConfig(), description="In which formats the final model is written."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
@@ -55,6 +65,7 @@ class PruneParameters(BaseModel):
         return self.model_copy(
             update={
                 "train": self.train.model_copy(update={"epochs": epochs}),
+                "correct": self.correct.resolved(self.fine_tune.epochs),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
                 "output": self.output.expanduser().absolute(),
             }
@@ -72,6 +83,13 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
+        check_regularizer(self.train.regularizer, "train", self.train.epochs or 0, False)
+        check_regularizer(
+            self.fine_tune.regularizer, "fine_tune", self.fine_tune.epochs, not self.target.cuts
+        )
+        check_dynamic(self.fine_tune.dynamic, self.target, self.fine_tune.epochs)
         check_dataset(self.dataset)
         check_model(self.model)
+        for format in self.export.formats:
+            check_installed(format)
         check_output(self.output)

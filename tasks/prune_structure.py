@@ -23,6 +23,7 @@ def prune_structure(
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.structure.kept import save_kept
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
     from secateur.training.objective import classification_loss
@@ -37,5 +38,6 @@ def prune_structure(
         seed=seed,
     )
     save_model(pruned.model, build.directory / "model.keras")
+    save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *told(pruned.widths)]
     return Product(content_digest(pruned.model), {"notices": notices})

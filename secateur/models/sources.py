@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import zipfile
 from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from secateur.models.archive import check_archive
 from secateur.models.config import ModelConfig
 from secateur.store import package_digest
 
@@ -27,7 +27,7 @@ class ModelSettings(BaseSettings):
 
 
 def check_model(config: ModelConfig) -> None:
-    """Refuses a file that is not there or no model, and a factory that is not allowed.
+    """Refuses a file that is not there or not safe to load, and a factory that is not allowed.
 
     Raises:
         ValueError: One sentence.
@@ -43,11 +43,7 @@ def check_model(config: ModelConfig) -> None:
                 f"model.path is {config.path!r}; allowed is a file that ends in .keras: load yours "
                 "in Keras and save it as one."
             )
-        if not _holds_a_model(path):
-            raise ValueError(
-                f"model.path is {config.path!r}, which is damaged or no Keras 3 model; give a file "
-                "that `model.save` wrote."
-            )
+        check_archive(path)
     if config.factory is not None:
         module = config.factory.partition(":")[0]
         if not ModelSettings().allows(module):
@@ -62,15 +58,6 @@ def check_model(config: ModelConfig) -> None:
             found = False
         if not found:
             raise ValueError(f"model.factory names the module {module!r}, which is not installed.")
-
-
-def _holds_a_model(path: Path) -> bool:
-    """Whether a file has the outer form of a `.keras` file; its weights are not read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {"config.json", "metadata.json"} <= set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
 
 
 def file_digest(path: str | Path) -> str:

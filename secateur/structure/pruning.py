@@ -123,10 +123,10 @@ def prune(
         model, scores, target, criterion=criterion, data=data, loss=loss, latency=latency
     )
     small = remove(model, removal)
-    notices = list(removal.notices)
+    notices, kept = list(removal.notices), {}
     if isinstance(removal, Removal):
-        notices = [*removal.graph.notices, *notices]
-    return Pruned(small, notices, removal.layer_widths)
+        notices, kept = [*removal.graph.notices, *notices], removal.kept
+    return Pruned(small, notices, removal.layer_widths, kept=kept)
 
 
 def _ratio(target: StructureTarget) -> float:

@@ -25,12 +25,15 @@ class Pruned:
         widths: Layer -> width before and after; a layer that went has 0 after. The heads of
             attention and the widths inside them are named `layer (heads)`, `layer (head width)`.
         masks: Masks of the new model's weights, where masks were given.
+        kept: Weight path -> axis -> positions that are left of it in the original; axes that are
+            not named are whole. Of `prune` alone.
     """
 
     model: keras.Model
     notices: list[str]
     widths: dict[str, tuple[int, int]]
     masks: Masks | None = field(default=None, repr=False)
+    kept: dict[str, dict[int, np.ndarray]] = field(default_factory=dict, repr=False)
 
 
 def shrink(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> keras.Model:
