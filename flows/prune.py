@@ -128,6 +128,6 @@ def prune(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import run
 
-    sys.exit(main(["prune", *sys.argv[1:]]))
+    run(["prune", *sys.argv[1:]])
