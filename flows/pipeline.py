@@ -20,7 +20,9 @@ from tasks.importance import importance
 from tasks.load_data import load_data
 from tasks.measure import measure
 from tasks.prune import prune
+from tasks.prune_latency import prune_latency
 from tasks.prune_rewriting import prune_rewriting
+from tasks.prune_shrink import prune_shrink
 from tasks.prune_structure import prune_structure
 from tasks.stage import Stage, StageResult
 from tasks.train import train
@@ -123,7 +125,8 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
         if _has_scores(p):
             how["scores"] = run(importance, model=model, **scoring, **label)
         if target.cuts:
-            pruned = run(prune_structure, **how, **scoring)
+            cut = prune_latency if target.measure == "latency" else prune_structure
+            pruned = run(cut, **how, **scoring)
         elif _is_method(p):
             pruned = run(prune_rewriting, **how, **scoring)
         else:
@@ -136,14 +139,21 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
         model = run(way, data=data, pruned=pruned, **tuning(p), **label)
         before = model if moves else pruned
     assert pruned is not None
+    assert before is not None
+    if not p.target.cuts:
+        model = run(prune_shrink, model=model, masks=before, subject="fine_tuned")
     return pruned, model
 
 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
-    return run(prune, model=dense, target=p.target, chosen=tuned), tuned
+    masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
+    pruned = run(prune, model=dense, target=p.target, chosen=masked)
+    shrinks = {"masks": masked, "whole": p.target.cuts}
+    if p.target.cuts:
+        pruned = run(prune_shrink, model=pruned, **shrinks, subject="pruned")
+    return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
 
 
 def tuning(p: PruneParameters) -> dict[str, Any]:
