@@ -3,9 +3,9 @@
     python -m benchmarks.input            writes the table into the README
     python -m benchmarks.input --print    prints it
 
-`resnet_20` is trained for some steps on images in a file of 5 GB, and on as many images in memory,
-by turns in processes of their own; what is compared is examples a second. The peak of each process's
-memory is taken from the operating system.
+`resnet_20` is trained for some steps on images in a file of 5 GB, and on images in memory, by turns
+in processes of their own; what is compared is examples a second. The peak of each process's memory
+is taken from the operating system.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.readme import replace_section
 
 GIGABYTES = 5
 SHAPE = (32, 32, 3)
@@ -97,9 +99,7 @@ def main() -> None:
     if options.print:
         print(text)
     else:
-        from benchmarks.readme import write
-
-        write("input", text)
+        replace_section("input", text)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,24 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.publish import PublishConfig
+from flows.rewinding import check_rewinding
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
+from secateur.evaluation.runtimes.packages import check_installed
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
 from secateur.schema import tell_bounds
-from secateur.sparsity.combine import check_combination
+from secateur.sparsity.combine import check_combination, check_dynamic
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import check_objective
+from secateur.training.regularizer_config import check_regularizer
 
 DEFAULT_EPOCHS = 10
 
@@ -37,8 +44,23 @@ class PruneParameters(BaseModel):
         default=ImportanceConfig(), description="What a weight is worth."
     )
     target: TargetConfig = Field(description="How much to remove, and where.")
+    first: tuple[TargetConfig, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Targets that the model is pruned by before, each followed by fine-tuning: "
+        "first whole layers, then channels. Such mixtures are what `secateur search` finds.",
+    )
+    correct: CorrectConfig = Field(
+        default=CorrectConfig(), description="What is mended after the cut, without training."
+    )
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
+    )
+    objective: ObjectiveConfig = Field(
+        default=ObjectiveConfig(), description="What the model is for, and measured by."
+    )
+    export: ExportConfig = Field(
+        default=ExportConfig(), description="In which formats the final model is written."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
@@ -55,6 +77,8 @@ class PruneParameters(BaseModel):
         return self.model_copy(
             update={
                 "train": self.train.model_copy(update={"epochs": epochs}),
+                "target": self.target.settled(self.importance.criterion),
+                "correct": self.correct.resolved(self.fine_tune.epochs),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
                 "output": self.output.expanduser().absolute(),
             }
@@ -66,12 +90,32 @@ class PruneParameters(BaseModel):
         Raises:
             ValueError: One sentence.
         """
-        check_combination(self.importance.criterion, self.target, self.importance.pool)
+        for target in (*self.first, self.target):
+            check_combination(self.importance.criterion, target, self.importance.pool)
+        self._check_first()
         if self.target.schedule == "gradual" and not self.fine_tune.epochs:
             raise ValueError(
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
+        check_rewinding(self.train, self.target, self.fine_tune)
+        check_regularizer(self.train.regularizer, "train", self.train.epochs or 0, False)
+        check_regularizer(
+            self.fine_tune.regularizer, "fine_tune", self.fine_tune.epochs, not self.target.cuts
+        )
+        check_dynamic(self.fine_tune.dynamic, self.target, self.fine_tune.epochs)
         check_dataset(self.dataset)
         check_model(self.model)
+        check_objective(self.objective)
+        for format in self.export.formats:
+            check_installed(format)
         check_output(self.output)
+
+    def _check_first(self) -> None:
+        for target in self.first:
+            if not target.cuts:
+                raise ValueError(
+                    f"first has the pattern {target.pattern}, whose zeros the next fine-tuning "
+                    "would not hold; in first use what is removed for good (channel, head or layer "
+                    "by a ratio), and give the other as target."
+                )

@@ -7,23 +7,42 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
+from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
+from secateur.training.fit_config import FitConfig
 from tasks.check import check
+from tasks.correct import correct
 from tasks.evaluate import evaluate
+from tasks.export import export
 from tasks.fine_tune import fine_tune
+from tasks.fine_tune_dynamic import fine_tune_dynamic
 from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
+from tasks.measure import measure
 from tasks.prune import prune
+from tasks.prune_latency import prune_latency
 from tasks.prune_rewriting import prune_rewriting
+from tasks.prune_shrink import prune_shrink
 from tasks.prune_structure import prune_structure
 from tasks.stage import Stage, StageResult
 from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
+T = TypeVar("T")
 
-StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate"]
+StageName = Literal[
+    "load_data",
+    "train",
+    "importance",
+    "prune",
+    "correct",
+    "fine_tune",
+    "evaluate",
+    "export",
+    "measure",
+]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
 
@@ -34,15 +53,18 @@ class Outcome(NamedTuple):
     Attributes:
         final: The artifact with the final model.
         evaluations: Those of `dense`, `pruned` and `fine_tuned`.
+        exports: `files` of the final model, `dense_files` and `measured`, which compares them;
+            empty where nothing is exported.
         results: What each stage gave, in order.
     """
 
     final: Reference
     evaluations: dict[str, Reference]
+    exports: dict[str, Reference]
     results: list[StageResult]
 
 
-def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
+def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], dict[str, R]]:
     """Calls `run(stage, **arguments)` for each stage in order.
 
     Args:
@@ -50,69 +72,138 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
         run: Gives a reference to the stage's artifact.
 
     Returns:
-        What `run` gave for the final model, and for the evaluations by subject.
+        What `run` gave for the final model, for the evaluations by subject, and for the exports.
     """
     data, dense = wire_train(p, run)
-    way = _gradual if p.target.schedule == "gradual" else _in_rounds
-    pruned, tuned = way(p, run, data, dense)
+    way = _gradual if p.target.schedule == "gradual" else wire_rounds
+    pruned, tuned = way(p, run, data, after_first(p, run, data, dense))
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
-        subject: run(evaluate, data=data, model=model, subject=subject)
+        subject: run(evaluate, data=data, model=model, objective=p.objective, subject=subject)
         for subject, model in subjects.items()
     }
-    return tuned, evaluations
+    return tuned, evaluations, _exports(p, run, data, dense, tuned)
+
+
+def _exports(
+    p: PruneParameters, run: Callable[..., R], data: R, dense: R, tuned: R
+) -> dict[str, R]:
+    """The final model in the formats that are asked for, measured beside the dense one."""
+    if not p.export.asked:
+        return {}
+    how = {"data": data, "seed": p.seed, "objective": p.objective}
+    files = run(export, model=tuned, export=p.export, subject="fine_tuned", **how)
+    timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
+    if not timed:
+        return {"files": files}
+    plain = p.export.model_copy(update={"formats": timed, "quantize": None})
+    beside = run(export, model=dense, export=plain, subject="dense", **how)
+    models = {"dense": dense, "pruned": tuned}
+    measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)
+    return {"files": files, "dense_files": beside, "measured": measured}
 
 
 def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     """The same, as far as the dense model: data and model."""
     data = run(load_data, dataset=p.dataset)
-    return data, run(train, data=data, model=p.model, train=p.train, seed=p.seed)
+    return data, run(
+        train, data=data, model=p.model, train=p.train, seed=p.seed, objective=p.objective
+    )
+
+
+def after_first(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> R:
+    """The model that the targets before the last one leave: of most runs the dense one."""
+    model = dense
+    for target in p.first:
+        _, model = wire_rounds(p.model_copy(update={"target": target}), run, data, model)
+    return model
 
 
 def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     """The same, as far as the scores of the dense model, where a run has them."""
     data, dense = wire_train(p, run)
-    if p.target.schedule == "gradual" or not _has_scores(p):
+    if p.target.schedule == "gradual" or not has_scores(p):
         return data, dense
-    scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
+    scores = run(importance, data=data, model=dense, **_scoring(p))
     return data, dense, scores
 
 
-def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
-    model, pruned = dense, None
+    model, pruned, before = dense, None, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
+    after = tuning(p, dense) | _rewinding(p, dense)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        scoring = {"data": data, "importance": p.importance, "seed": p.seed}
-        how: dict[str, Any] = {"model": model, "target": target, **label}
-        if _has_scores(p):
-            how["scores"] = run(importance, model=model, **scoring, **label)
-        if target.cuts:
-            pruned = run(prune_structure, **how, **scoring)
-        elif _is_method(p):
-            pruned = run(prune_rewriting, **how, **scoring)
-        else:
-            pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
-        model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
+        pruned = prune_once(p, run, data, model, target, before=before, **label)
+        moves = p.fine_tune.dynamic.method != "none"
+        way = fine_tune_dynamic if moves else fine_tune
+        model = run(way, data=data, pruned=pruned, **after, **label)
+        before = model if moves else pruned
     assert pruned is not None
+    assert before is not None
+    if not p.target.cuts:
+        model = run(prune_shrink, model=model, masks=before, subject="fine_tuned")
     return pruned, model
+
+
+def prune_once(
+    p: PruneParameters,
+    run: Callable[..., R],
+    data: R,
+    model: R,
+    target: TargetConfig,
+    before: R | None = None,
+    **label: int,
+) -> R:
+    """A model scored, pruned by a one-shot target and mended; `before` has earlier masks."""
+    how: dict[str, Any] = {"model": model, "target": target, **label}
+    if has_scores(p):
+        how["scores"] = run(importance, data=data, model=model, **_scoring(p), **label)
+    if target.cuts:
+        cut = prune_latency if target.measure == "latency" else prune_structure
+        pruned = run(cut, data=data, **how, **_scoring(p))
+    elif _is_method(p):
+        pruned = run(prune_rewriting, data=data, importance=p.importance, seed=p.seed, **how)
+    else:
+        pruned = run(prune, **how, **({"before": before} if before else {}))
+    if p.correct.acts:
+        mending = {"correct": p.correct, "seed": p.seed}
+        pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+    return pruned
 
 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
-    return run(prune, model=dense, target=p.target, chosen=tuned), tuned
+    masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p, dense), **prunes)
+    pruned = run(prune, model=dense, target=p.target, chosen=masked)
+    shrinks = {"masks": masked, "whole": p.target.cuts}
+    if p.target.cuts:
+        pruned = run(prune_shrink, model=pruned, **shrinks, subject="pruned")
+    return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
 
 
-def _tuning(p: PruneParameters) -> dict[str, Any]:
+def _scoring(p: PruneParameters) -> dict[str, Any]:
+    return {"importance": p.importance, "seed": p.seed, "objective": p.objective}
+
+
+def tuning(p: PruneParameters, dense: Reference) -> dict[str, Any]:
+    """Arguments of a fine-tuning that `dense` may teach."""
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
-    return {"fine_tune": settings, "seed": p.fine_tune.seed}
+    given = {"fine_tune": settings, "seed": p.fine_tune.seed, "objective": p.objective}
+    return given | ({"teacher": dense} if p.fine_tune.distill.used else {})
 
 
-def _has_scores(p: PruneParameters) -> bool:
+def _rewinding(p: PruneParameters, dense: Reference) -> dict[str, Any]:
+    if p.fine_tune.rewind == "none":
+        return {}
+    shared = FitConfig(**p.train.model_dump(include=set(FitConfig.model_fields)))
+    return {"rewound": shared, **({"early": dense} if p.fine_tune.rewind == "weights" else {})}
+
+
+def has_scores(p: PruneParameters) -> bool:
     """Whether a run scores weights before it prunes."""
     ranked = p.target.pattern != "layer" or p.target.rank_layers == "scores"
     return ranked and not _is_method(p)
@@ -124,6 +215,23 @@ def _is_method(p: PruneParameters) -> bool:
     return criterion is not None and criterion.kind == "method"
 
 
+def stage_runner(
+    p: PruneParameters, refresh: Collection[str] = ()
+) -> tuple[Callable[..., StageResult], list[StageResult]]:
+    """A function that runs stages, for the `wire` functions, and the list of what they gave."""
+    done: list[StageResult] = []
+
+    def run(stage: Stage, **arguments) -> StageResult:
+        if stage is train and train.find(**arguments) is None:
+            regularizers = (p.train.regularizer, p.fine_tune.regularizer)
+            check(arguments["data"], p.model, p.target, regularizers)
+        result = stage(refresh=stage.name in refresh, **arguments)
+        done.append(result)
+        return result
+
+    return run, done
+
+
 def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) -> Outcome:
     """Runs the stages, inside a flow or a task of one.
 
@@ -132,20 +240,24 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
         refresh: Stages to run again though their results are in the store.
         through: `wire`, or one that stops earlier; the outcome then has no evaluations.
     """
-    done: list[StageResult] = []
-
-    def run(stage: Stage, **arguments) -> StageResult:
-        if stage is train and train.find(**arguments) is None:
-            check(arguments["data"], p.model, p.target)
-        result = stage(refresh=stage.name in refresh, **arguments)
-        done.append(result)
-        return result
-
+    run, done = stage_runner(p, refresh)
     last = through(p, run)
     if through is wire:
-        final, evaluations = last
-        return Outcome(final, evaluations, done)
-    return Outcome(last[-1], {}, done)
+        final, evaluations, exports = last
+        return Outcome(final, evaluations, exports, done)
+    return Outcome(last[-1], {}, {}, done)
+
+
+def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
+    """A stage's result in the store, for the `wire` functions.
+
+    Raises:
+        LookupError: It is not there.
+    """
+    found = stage.find(**arguments)
+    if found is None:
+        raise LookupError
+    return found
 
 
 def find(p: PruneParameters) -> Outcome | None:
@@ -154,18 +266,16 @@ def find(p: PruneParameters) -> Outcome | None:
     Args:
         p: Resolved parameters.
     """
+    found = find_through(wire, p)
+    return None if found is None else Outcome(*found, [])
 
-    def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
-        found = stage.find(**arguments)
-        if found is None:
-            raise LookupError
-        return found
 
+def find_through(through: Callable[..., T], p: PruneParameters) -> T | None:
+    """What a part of the stages (`wire` and its like) gives from the store alone; else None."""
     try:
-        final, evaluations = wire(p, look_up)
+        return through(p, look_up)
     except LookupError:
         return None
-    return Outcome(final, evaluations, [])
 
 
 def check_stages(refresh: Collection[str]) -> None:

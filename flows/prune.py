@@ -12,7 +12,9 @@ from prefect.runtime import flow_run
 from flows.parameters import PruneParameters, Seed
 from flows.pipeline import StageName, check_stages, run_stages
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.markdown import to_markdown
@@ -20,6 +22,7 @@ from secateur.report.schema import Report
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.report import gather, report
@@ -51,7 +54,11 @@ def prune(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     *,
     target: TargetConfig,
+    first: tuple[TargetConfig, ...] = (),
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
+    export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
@@ -66,7 +73,11 @@ def prune(
         importance: What a weight is worth.
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
+        first: Targets that the model is pruned by before, each followed by fine-tuning.
+        correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
+        objective: What the model is for, and measured by.
+        export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
         output: The folder of report.json, report.md and model.keras.
         publish: When results are written, and who is told.
@@ -85,7 +96,11 @@ def prune(
         train=train,
         importance=importance,
         target=target,
+        first=first,
+        correct=correct,
         fine_tune=fine_tune,
+        objective=objective,
+        export=export,
         seed=seed,
         output=output,
         publish=publish,
@@ -99,7 +114,7 @@ def prune(
         outcome = run_stages(parameters, set(refresh))
         given = parameters.model_dump(mode="json")
         if publish.approval:
-            found = gather(given, outcome.results, outcome.evaluations)
+            found = gather(given, outcome.results, outcome.evaluations, outcome.exports)
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
@@ -107,6 +122,7 @@ def prune(
             given,
             outcome.results,
             outcome.evaluations,
+            outcome.exports,
             outcome.final,
             parameters.output,
             publish.accuracy_bar,
@@ -116,6 +132,6 @@ def prune(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import run
 
-    sys.exit(main(["prune", *sys.argv[1:]]))
+    run(["prune", *sys.argv[1:]])

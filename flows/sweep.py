@@ -19,6 +19,7 @@ from flows.pipeline import find, wire_importance, wire_train
 from flows.publish import PublishConfig
 from flows.sweep_parameters import Grid, SweepAxes, SweepParameters, SweepTarget, Trial
 from flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
@@ -26,6 +27,7 @@ from secateur.report.sweep import SweepReport
 from secateur.store import StoreError
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.progress import counted
@@ -56,7 +58,9 @@ def sweep(
     train: TrainConfig = TrainConfig(),  # noqa: B008
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     target: SweepTarget = SweepTarget(),  # noqa: B008
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
@@ -76,7 +80,9 @@ def sweep(
         train: How the dense model is trained.
         importance: What a weight is worth.
         target: How much to remove, and where; the axes say what it leaves open.
+        correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
+        objective: What the model is for, and measured by.
         seed: One integer for everything, at least 0.
         output: The folder of sweep.json, sweep.html and the best models.
         publish: When results are written, and who is told.
@@ -219,6 +225,6 @@ def _outcome(trial: Trial, result: Result) -> TrialOutcome:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import run
 
-    sys.exit(main(["sweep", *sys.argv[1:]]))
+    run(["sweep", *sys.argv[1:]])

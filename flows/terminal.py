@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -21,12 +22,25 @@ from rich.progress import (
 from rich.prompt import Confirm
 from rich.table import Table
 
+from secateur.report.compress import CompressReport, compress_summary, step_table
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
+from secateur.report.search import SearchReport
+from secateur.report.search_tables import (
+    search_summary,
+    sensitivity_summary,
+    sensitivity_table,
+    winner_table,
+)
+from secateur.report.speed import verdict
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
 from secateur.report.transfer import TransferReport, model_table, transfer_summary
+from secateur.search.curves import Sensitivity
+
+if TYPE_CHECKING:
+    from secateur.evaluation.any_file import FileEvaluation
 
 
 class Terminal:
@@ -114,7 +128,32 @@ class Terminal:
         for notice in report.notices:
             console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
         console.print(summary(report), highlight=False, markup=False)
+        if said := verdict(report):
+            console.print(said, highlight=False, markup=False)
         console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
+
+    def show_compressed(self, report: CompressReport, output: Path) -> None:
+        """The steps, on standard output, and where the files are."""
+        console = _results()
+        console.print()
+        console.print(_table(*step_table(report)))
+        console.print()
+        for notice in report.notices:
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(compress_summary(report), highlight=False, markup=False)
+        console.print(f"Report and files: {output}", highlight=False, markup=False, soft_wrap=True)
+
+    def show_file(self, found: FileEvaluation, path: Path) -> None:
+        """What was measured of one file, on standard output."""
+        console = _results()
+        rows = [[name, f"{value:.4f}"] for name, value in found.metrics.items()]
+        rows += [[f"bytes, {k}", f"{v:,}"] for k, v in found.bytes.model_dump().items() if v]
+        rows += [[f"bytes of memory ({k})", f"{v:,}"] for k, v in found.memory.items()]
+        rows += [
+            [f"ms ({name})", f"{t.median:.4g} ({t.p10:.4g} to {t.p90:.4g})"]
+            for name, t in found.latency_ms.items()
+        ]
+        console.print(_table([path.name, ""], rows))
 
     def show_sweep(self, report: SweepReport, output: Path) -> None:
         """What is worth its cost, on standard output, and where the files are."""
@@ -143,6 +182,39 @@ class Terminal:
             console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
         console.print(transfer_summary(report), highlight=False, markup=False)
         console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
+
+    def show_sensitivity(self, found: list[Sensitivity], output: Path) -> None:
+        """Each layer's curve as a row, on standard output, and where the files are."""
+        console = _results()
+        for each in found:
+            console.print()
+            console.print(_table(*sensitivity_table(each)))
+            console.print()
+            for notice in each.notices:
+                console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+            console.print(sensitivity_summary(each), highlight=False, markup=False)
+        console.print(
+            f"sensitivity.json and sensitivity.png: {output}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def show_search(self, report: SearchReport, output: Path) -> None:
+        """What was found, on standard output, and where the files are."""
+        console = _results()
+        console.print()
+        console.print(_table(*winner_table(report)))
+        console.print()
+        for notice in report.notices:
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(search_summary(report), highlight=False, markup=False)
+        console.print(
+            f"search.json, search.html, prune.yaml and model: {output}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _results() -> Console:

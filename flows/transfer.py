@@ -185,8 +185,8 @@ def transfer(
         ValueError: One sentence about a parameter, before any work.
         CancelledRun: If a person was asked and did not agree.
     """
-    given = dict(locals())
-    fields = {name: given[name] for name in TransferParameters.model_fields}
+    values = dict(locals())
+    fields = {name: values[name] for name in TransferParameters.model_fields}
     p = TransferParameters.model_validate(fields).resolved()
     p.check()
     if publish.approval:
@@ -200,7 +200,8 @@ def transfer(
 
     with pinned():
         way = wire(p, run)
-        found = gather(p.model_dump(mode="json"), done, *way[:1], *way[2:])
+        given = p.model_dump(mode="json")
+        found = gather(given, done, way.source, way.evaluations, way.trainings)
         if publish.approval:
             answer = approved(to_markdown(found))
             if not answer.publish:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.stage import Build, Product, read, stage
 
 
-@stage(name="prune")
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return objective_fingerprint(objective)
+
+
+@stage(name="prune", outside=_outside)
 def prune_structure(
     build: Build,
     model: Reference,
@@ -17,25 +26,45 @@ def prune_structure(
     importance: ImportanceConfig,
     seed: int,
     scores: Reference | None = None,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Cuts the model, and measures its BatchNorm anew on training data; there are no masks."""
+    return cut_model(build, model, target, data, importance, seed, scores, objective)
+
+
+def cut_model(
+    build: Build,
+    model: Reference,
+    target: TargetConfig,
+    data: Reference,
+    importance: ImportanceConfig,
+    seed: int,
+    scores: Reference | None,
+    objective: ObjectiveConfig,
+    timing: Callable[[Any], Any] | None = None,
+) -> Product:
+    """The work of the stage; `timing` makes of the model what measures latencies."""
     from secateur.datasets.dataset import Dataset
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.structure.kept import save_kept
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
+    dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
     pruned = cut(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
-        data=calibration(Dataset(read(data).directory).train, importance.examples, seed),
-        loss=classification_loss(network),
+        data=calibration(dataset.train, importance.examples, seed),
+        loss=Objective.of(objective, dataset.task).loss(network),
         seed=seed,
+        latency=timing(network) if timing else None,
     )
     save_model(pruned.model, build.directory / "model.keras")
+    save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *told(pruned.widths)]
     return Product(content_digest(pruned.model), {"notices": notices})

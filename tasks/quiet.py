@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from secateur.silence import no_standard_error
+
 _lock = threading.Lock()
 
 
@@ -22,11 +24,12 @@ def import_tensorflow() -> None:
     # oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1 convolutions of few
     # channels, which cut models have (seen with AVX-512).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):  # the second warns of each new model's function
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _lock:
         if "keras" in sys.modules and "tensorflow_datasets" in sys.modules:
             return
-        with _no_standard_error():
+        with no_standard_error():
             import keras  # noqa: F401
             import tensorflow as tf
 
@@ -49,16 +52,3 @@ def _no_switch_of_threads() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(interval)
-
-
-@contextlib.contextmanager
-def _no_standard_error() -> Iterator[None]:
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -18,6 +18,8 @@ from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
 from tasks.announce import announce
+from tasks.connection import shown_only
+from tasks.exported import records, with_exports
 from tasks.stage import StageResult, can_pass, read
 
 
@@ -34,6 +36,7 @@ def report(
     parameters: dict[str, Any],
     results: Sequence[StageResult],
     evaluations: Mapping[str, Reference],
+    exports: Mapping[str, Reference],
     final: Reference,
     output: Path,
     bar: float | None = None,
@@ -44,14 +47,17 @@ def report(
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
         evaluations: The evaluations of `dense`, `pruned` and `fine_tuned`.
+        exports: The artifacts of the exports; see `flows.pipeline.Outcome`.
         final: The artifact that holds the final model.
         output: The output folder.
         bar: The lowest accuracy that is good enough.
     """
-    written = gather(parameters, results, evaluations)
-    write_results(output, written, read(final).directory / "model.keras")
+    written = gather(parameters, results, evaluations, exports)
+    files = read(exports["files"]).directory / "files" if exports else None
+    write_results(output, written, read(final).directory / "model.keras", files)
     get_run_logger().info(summary(written))
-    _show_in_ui(written)
+    with shown_only():
+        _show_in_ui(written)
     _announce(written, bar, output)
     return written
 
@@ -60,28 +66,37 @@ def gather(
     parameters: dict[str, Any],
     results: Sequence[StageResult],
     evaluations: Mapping[str, Reference],
+    exports: Mapping[str, Reference],
 ) -> Report:
     """The report, not written yet; the arguments are those of `report`."""
     found = {subject: _evaluation(reference) for subject, reference in evaluations.items()}
+    costs = with_exports({subject: each.cost for subject, each in found.items()}, exports)
     last = found["fine_tuned"]
     return Report(
         schema_version=1,
         parameters=parameters,
-        task="classification",
-        dense=found["dense"].cost,
-        pruned=found["pruned"].cost,
-        fine_tuned=last.cost,
-        sparsity=1 - last.cost.nonzero / last.cost.prunable,
+        task=last.task,
+        dense=costs["dense"],
+        pruned=costs["pruned"],
+        fine_tuned=costs["fine_tuned"],
+        sparsity=_sparsity(results, last),
         layers=last.layers,
         stages=[result.record for result in results],
         notices=_notices(results),
-        exports=[],
+        exports=records(exports["files"]) if exports else [],
     )
 
 
 def _evaluation(reference: Reference) -> Evaluation:
     text = (read(reference).directory / "evaluation.json").read_text()
     return Evaluation.model_validate_json(text)
+
+
+def _sparsity(results: Sequence[StageResult], last: Evaluation) -> float:
+    """That of the final model before channels that came out all zero were removed from it."""
+    told = [read(result).metadata.get("sparsity") for result in results]
+    known = [value for value in told if value is not None]
+    return known[-1] if known else 1 - last.cost.nonzero / last.cost.prunable
 
 
 def _notices(results: Sequence[StageResult]) -> list[str]:
@@ -99,10 +114,11 @@ def _show_in_ui(report: Report) -> None:
 
 def _announce(report: Report, bar: float | None, output: Path) -> None:
     final = report.fine_tuned
+    metric = next(iter(final.metrics))
     facts = {
-        "dense_accuracy": report.dense.metrics["accuracy"],
+        f"dense_{metric}": report.dense.metrics[metric],
         "parameters": final.parameters,
         "nonzero": final.nonzero,
         "output": str(output),
     }
-    announce(final.metrics["accuracy"], report.sparsity, bar, facts)
+    announce(final.metrics[metric], report.sparsity, bar, facts, metric)

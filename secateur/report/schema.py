@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.schema import Cost, LayerCount
+from secateur.export.schema import Export
 from secateur.report.record import StageRecord
 
 
@@ -26,15 +27,18 @@ class Report(BaseModel):
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this contract.")
     parameters: dict[str, Any] = Field(description="All parameter groups, as the run took them.")
-    task: str = Field(description="What the model does: classification.")
+    task: str = Field(description="What the model does, such as classification.")
     dense: Cost = Field(description="The model before pruning.")
     pruned: Cost = Field(description="Right after pruning.")
     fine_tuned: Cost = Field(description="At the end.")
-    sparsity: float = Field(description="Zeros / prunable weights of the final model.")
+    sparsity: float = Field(
+        description="Zeros / prunable weights of the final model, before channels that came out "
+        "all zero were removed from it."
+    )
     layers: list[LayerCount] = Field(description="The layers of the final model.")
     stages: list[StageRecord] = Field(description="What ran, in order.")
     notices: list[str] = Field(description="What was skipped, floored or stopped, and why.")
-    exports: list[dict[str, Any]] = Field(description="Exported files.")
+    exports: list[Export] = Field(description="Exported files.")
 
     def to_json(self) -> str:
         """The text of `report.json`."""

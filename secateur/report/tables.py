@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from secateur.evaluation.schema import Cost
 from secateur.report.schema import Report
+from secateur.report.speed import change, latency_rows, unquantized
 
 SUBJECTS = (("dense", "dense"), ("pruned", "pruned"), ("fine_tuned", "fine-tuned"))
 """Fields of the report that hold a model, and what people call them."""
@@ -16,7 +17,7 @@ def cost_table(report: Report) -> tuple[list[str], list[list[str]]]:
     costs = [getattr(report, field) for field, _ in SUBJECTS]
     header = ["", *(label for _, label in SUBJECTS), "change"]
     rows = [
-        [name, *(f"{cost.metrics[name]:.2%}" for cost in costs), _points(costs, name)]
+        [name, *(show(name, cost.metrics[name]) for cost in costs), _points(costs, name)]
         for name in report.dense.metrics
     ]
     rows.append(["loss", *(f"{cost.loss:.4f}" for cost in costs), ""])
@@ -25,7 +26,36 @@ def cost_table(report: Report) -> tuple[list[str], list[list[str]]]:
         shown = ["not counted" if value is None else f"{value:,}" for value in values]
         rows.append([label, *shown, _factor(values[0], values[-1])])
     rows.append(["sparsity", *(f"{_sparsity(cost):.2%}" for cost in costs), ""])
-    return header, rows
+    return header, [*rows, *_exported_rows(report), *_latency_rows(report)]
+
+
+def _exported_rows(report: Report) -> list[list[str]]:
+    """Bytes of the exported files, raw and compressed, and of the weights in sparse formats."""
+    rows = []
+    for name, size in report.fine_tuned.bytes.items():
+        if name == "keras":
+            continue
+        before = report.dense.bytes.get(unquantized(name))
+        kinds = ("raw",) if name in ("csr", "bitmap") else ("raw", "gzip")
+        for kind in kinds:
+            pair = [getattr(each, kind) if each else None for each in (before, size)]
+            shown = [f"{value:,}" if value is not None else "" for value in pair]
+            label = f"bytes ({name}{', gzip' if kind == 'gzip' else ''})"
+            rows.append([label, shown[0], "", shown[1], _factor(*pair)])
+    return rows
+
+
+def _latency_rows(report: Report) -> list[list[str]]:
+    return [
+        [
+            f"ms ({name})",
+            f"{dense.median:.4g}" if dense else "",
+            "",
+            f"{final.median:.4g}",
+            change(dense, final),
+        ]
+        for name, dense, final in latency_rows(report)
+    ]
 
 
 def layer_table(report: Report) -> tuple[list[str], list[list[str]]]:
@@ -65,9 +95,12 @@ def summary(report: Report) -> str:
     if final.parameters < dense.parameters:
         said.append(f"{final.parameters:,} of {dense.parameters:,} parameters are left")
     if report.sparsity or not said:
-        said.append(f"{report.sparsity:.1%} of the {final.prunable:,} prunable weights are zero")
+        prunable = report.pruned.prunable
+        gone = "zero" if final.prunable == prunable else "zero or gone"
+        said.append(f"{report.sparsity:.1%} of the {prunable:,} prunable weights are {gone}")
     return (
-        f"{', and '.join(said)}; {name} went from {dense.metrics[name]:.2%} (dense) to {after:.2%} "
+        f"{', and '.join(said)}; {name} went from "
+        f"{show(name, dense.metrics[name])} (dense) to {show(name, after)} "
         "(pruned and fine-tuned) on the test split."
     )
 
@@ -81,7 +114,18 @@ _COUNTS: tuple[tuple[str, Callable[[Cost], int | None]], ...] = (
 )
 
 
+def show(metric: str, value: float) -> str:
+    """A metric's value: accuracies and the like, which are shares, in percent."""
+    return f"{value:.2%}" if _is_share(metric) else f"{value:.4g}"
+
+
+def _is_share(metric: str) -> bool:
+    return any(word in metric.lower() for word in ("accuracy", "auc", "precision", "recall", "f1"))
+
+
 def _points(costs: list[Cost], name: str) -> str:
+    if not _is_share(name):
+        return f"{costs[-1].metrics[name] - costs[0].metrics[name]:+.4g}"
     return f"{100 * (costs[-1].metrics[name] - costs[0].metrics[name]):+.2f} points"
 
 
@@ -90,9 +134,10 @@ def _factor(before: int | None, after: int | None) -> str:
         return ""
     if before == after:
         return "the same"
-    if before > after:
-        return f"{before / after:.1f}x less"
-    return f"{after / before:.1f}x more"
+    factor = max(before, after) / min(before, after)
+    more = "less" if before > after else "more"
+    # 1.0x less would say nothing.
+    return f"{factor:.1f}x {more}" if factor >= 1.1 else f"{abs(after / before - 1):.1%} {more}"
 
 
 def _sparsity(cost: Cost) -> float:

@@ -1,9 +1,10 @@
-"""Which criterion goes with which target: what does not combine is refused before any work."""
+"""What goes with which target: what does not combine is refused before any work."""
 
 from __future__ import annotations
 
 from secateur.importance.names import BUILT_IN
 from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.dynamic_config import DynamicConfig
 
 
 def check_combination(criterion: str, target: TargetConfig, pool: str | None = None) -> None:
@@ -41,6 +42,40 @@ def check_combination(criterion: str, target: TargetConfig, pool: str | None = N
         )
 
 
+def check_dynamic(dynamic: DynamicConfig, target: TargetConfig, epochs: int) -> None:
+    """Refuses masks that cannot move with a target. Imports no TensorFlow.
+
+    Args:
+        dynamic: How masks move.
+        target: How they were made.
+        epochs: Of fine-tuning.
+
+    Raises:
+        ValueError: One sentence with the reason and a way out.
+    """
+    if dynamic.method == "none":
+        return
+    said = f"fine_tune.dynamic.method {dynamic.method}"
+    if target.cuts:
+        raise ValueError(
+            f"{said} moves masks, but target.pattern {target.pattern} removes what is pruned for "
+            "good, so nothing can grow; leave it out, or use pattern weight."
+        )
+    if target.pattern != "weight":
+        raise ValueError(
+            f"{said} moves single weights, which would break pattern {target.pattern}; leave it "
+            "out, or use schedule gradual, which chooses whole patterns anew."
+        )
+    if target.schedule == "gradual":
+        raise ValueError(
+            f"{said} and target.schedule gradual both move the masks; use one of them."
+        )
+    if not epochs:
+        raise ValueError(
+            f"{said} moves masks during fine-tuning, but fine_tune.epochs is 0; give epochs."
+        )
+
+
 def _check_method(name: str, target: TargetConfig) -> None:
     for field in ("threshold", "quantile"):
         if getattr(target, field) is not None:
@@ -50,7 +85,7 @@ def _check_method(name: str, target: TargetConfig) -> None:
             f"{name} chooses single weights, not units of pattern {target.pattern}; use pattern "
             "weight or N:M, or another criterion"
         )
-    if target.ratio is not None and target.allocation in ("global", "lamp"):
+    if target.ratio is not None and target.allocation in ("auto", "global", "lamp"):
         raise ValueError(
             f"{name} prunes one layer after the other and has no scores that compare layers, which "
             f"allocation {target.allocation} needs; use allocation uniform, erk, or a mapping of "

@@ -40,7 +40,7 @@ def in_precision(model: keras.Model, config: ComputeConfig) -> Iterator[None]:
     """Lets the layers of a built model compute in `config.precision`; its weights stay as they are.
 
     Layers whose outputs are the model's go on in their own precision, so that losses are exact.
-    At the end every layer has its own policy again: the saved model is the same whatever trained it.
+    At the end every layer has its own policy again: a saved model is the same whatever trained it.
     """
     if config.precision == "float32":
         yield

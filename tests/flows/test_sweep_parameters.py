@@ -35,6 +35,18 @@ def test_every_combination_is_a_trial():
     assert grid.notices == []
 
 
+def test_a_group_inside_a_group_has_axes():
+    distill = {"weight": [0, 0.5], "temperature": [2, 4]}
+    trials = _grid({"fine_tune": {"distill": distill}}, target={"ratio": 0.9}).trials
+    found = [t.parameters.fine_tune.distill for t in trials]
+    assert {(d.weight, d.temperature) for d in found} == {(0, 2), (0, 4), (0.5, 2), (0.5, 4)}
+    assert trials[0].name == "weight=0 temperature=2"
+    assert trials[0].values == {
+        "fine_tune.distill.weight": 0,
+        "fine_tune.distill.temperature": 2,
+    }
+
+
 def test_a_trial_is_what_prune_would_take():
     (trial,) = _grid({"target": {"ratio": [0.5]}}, fine_tune={"epochs": 2}).trials
     same = PruneParameters.model_validate({"target": {"ratio": 0.5}, "fine_tune": {"epochs": 2}})
@@ -81,6 +93,32 @@ def test_variants_leave_seeds_out():
     grid = _grid({"target": {"ratio": [0.5]}, "fine_tune": {"seed": [0, 1]}, "seed": [3]})
     assert [t.variant for t in grid.trials] == [{"target.ratio": 0.5}] * 2
     assert grid.trials[0].name == "target.ratio=0.5 fine_tune.seed=0 seed=3"
+
+
+def test_a_value_that_an_axis_replaces_is_told():
+    grid = SweepParameters.model_validate(
+        {
+            "sweep": {"target": {"ratio": [0.5]}, "fine_tune": {"epochs": [1]}, "seed": [3]},
+            "target": {"quantile": 0.4, "allocation": "uniform"},
+            "fine_tune": {"epochs": 2},
+            "seed": 1,
+        }
+    ).grid()
+    (trial,) = grid.trials
+    assert (trial.parameters.target.quantile, trial.parameters.target.ratio) == (None, 0.5)
+    assert (trial.parameters.fine_tune.epochs, trial.parameters.seed) == (1, 3)
+    assert trial.parameters.target.allocation == "uniform"
+    told = [notice.partition(" is not used: the values of ") for notice in grid.notices]
+    assert {(name, axis.split()[0]) for name, _, axis in told} == {
+        ("target.quantile", "sweep.target.ratio"),
+        ("fine_tune.epochs", "sweep.fine_tune.epochs"),
+        ("seed", "sweep.seed"),
+    }
+
+
+def test_trials_that_differ_little_have_names_of_their_own():
+    grid = _grid({"target": {"ratio": [0.12345678, 0.12345679]}})
+    assert [t.name for t in grid.trials] == ["ratio=0.12345678", "ratio=0.12345679"]
 
 
 BAD = [

@@ -44,7 +44,11 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     epoch = {"epochs": 1, "batch_size": 500}
     names = [{"name": name} for name in ("simple_net", "lenet_300_100", "lenet_5")]
     trained = {"data": data, "train": epoch, "seed": 1}
-    dense, _, convolutional = _run("train", *({**trained, "model": name} for name in names))
+    dense, _, convolutional, kept = _run(
+        "train",
+        *({**trained, "model": name} for name in names),
+        {**trained, "model": names[2], "train": {"keep_epoch": 0, **epoch}},
+    )
     (tmp_path / "factory_of_a_test.py").write_text(
         "import keras\n"
         "def build(input_shape, classes):\n"
@@ -83,17 +87,50 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     ]
     chosen = {"model": convolutional, "scores": plain}
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
-    (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
+    tuning = {"data": data, "pruned": pruned, "seed": 1}
+    taught = {"keep": "best", "distill": {"weight": 0.5, "features": 0.1}, **epoch}
+    tuned, *_ = _run(
+        "fine_tune",
+        {**tuning, "fine_tune": epoch},
+        {**tuning, "fine_tune": taught, "teacher": convolutional},
+        {**tuning, "fine_tune": epoch, "rewound": epoch, "early": kept},
+    )
+    _run("prune_shrink", {"model": tuned, "masks": pruned})
+    moving = {**epoch, "epochs": 2, "dynamic": {"method": "rigl", "frequency": 3}}
+    _run("fine_tune_dynamic", {**tuning, "fine_tune": moving})
     _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
+    everything = {"formats": ["keras", "litert", "onnx", "saved_model"], "clusters": 64}
+    everything |= {"quantize": "int8", "accuracy_drop": 1, "calibration": 20}
+    exported = {"data": data, "model": convolutional, "seed": 1}
+    dense_files, files = _run(
+        "export",
+        *({**exported, "export": chosen} for chosen in ({"formats": ["litert"]}, everything)),
+    )
+    models = {"dense": convolutional, "pruned": tuned}
+    _run("measure", {"data": data, **models, "dense_files": dense_files, "pruned_files": files})
+    exported_to = f"{files['uri'].removeprefix('file://')}/files/files"
+    paths = [f"{exported_to}/model{ending}" for ending in (".keras", ".tflite", ".onnx")]
+    _run("evaluate_file", *({"data": data, "path": path} for path in paths))
+    _run("prune_kernels", {"model": convolutional, "size": 3})
     calibration = {"importance": {"criterion": "magnitude", "examples": 20}, "seed": 1}
     cuts = [
         {"target": {"ratio": 0.3, "pattern": "channel"}, "scores": plain},
         {"target": {"ratio": 0.3, "pattern": "channel", "measure": "flops"}, "scores": plain},
     ]
-    _run(
+    _, cut = _run(
         "prune_structure",
         *({"model": convolutional, "data": data, **calibration, **cut} for cut in cuts),
     )
+    slow = {"ratio": 0.3, "pattern": "channel", "measure": "latency", "round_to": 8}
+    by_latency = {"target": slow, "scores": plain, **calibration}
+    _run("prune_latency", {"model": convolutional, "data": data, **by_latency})
+    mending = {
+        "data": data,
+        "model": convolutional,
+        "correct": {"method": "least_squares"},
+        "seed": 1,
+    }
+    _run("correct", *({**mending, "pruned": some} for some in (pruned, cut)))
     rewriting = {"model": convolutional, "data": data, **calibration}
     rewriting["importance"] = {"criterion": "sparsegpt", "examples": 20}
     amounts = [{"ratio": 0.5, "allocation": "uniform"}, {"pattern": "2:4"}]
@@ -101,4 +138,9 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     gradual = {"data": data, "model": convolutional, "fine_tune": epoch, **calibration}
     gradual["target"] = {"ratio": 0.5, "schedule": "gradual", "frequency": 3}
     asked = [{"criterion": name, "examples": 20} for name in ("magnitude", "movement", "fisher")]
-    _run("fine_tune_gradual", *({**gradual, "importance": importance} for importance in asked))
+    channels = {**gradual["target"], "pattern": "channel"}
+    _run(
+        "fine_tune_gradual",
+        *({**gradual, "importance": importance} for importance in asked),
+        {**gradual, "target": channels},
+    )

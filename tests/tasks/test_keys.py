@@ -7,23 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.evaluation.machine import machine, runtimes
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from tasks.correct import correct
 from tasks.evaluate import evaluate
+from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.importance import importance
 from tasks.load_data import load_data
+from tasks.measure import measure
 from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = {stage.name: stage for stage in (load_data, train, importance, prune, fine_tune, evaluate)}
+RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate, export, measure)
+STAGES = {stage.name: stage for stage in RUN}
 ALL = set(STAGES)
+OUT = {"export", "measure"}
 
 
 def _reference(name, uri="file:///here"):
@@ -36,8 +45,20 @@ ARGUMENTS = {
     "train": {"data": DATA, "model": ModelConfig(), "train": TrainConfig(), "seed": 1},
     "importance": {"data": DATA, "model": DENSE, "importance": ImportanceConfig(), "seed": 1},
     "prune": {"model": DENSE, "scores": SCORES, "target": TargetConfig(ratio=0.9)},
+    "correct": {
+        **{"data": DATA, "model": DENSE, "pruned": PRUNED},
+        **{"correct": CorrectConfig(), "seed": 1},
+    },
     "fine_tune": {"data": DATA, "pruned": PRUNED, "fine_tune": FineTuneConfig(), "seed": 1},
     "evaluate": {"data": DATA, "model": DENSE},
+    "export": {"data": DATA, "model": PRUNED, "export": ExportConfig(), "seed": 1},
+    "measure": {
+        "data": DATA,
+        "dense": DENSE,
+        "pruned": PRUNED,
+        "dense_files": _reference("e"),
+        "pruned_files": _reference("f"),
+    },
 }
 
 
@@ -98,6 +119,12 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/training/fine_tune_config.py", {"fine_tune"}),
         ("secateur/training/checkpoint.py", {"train", "fine_tune"}),
         ("secateur/training/fit.py", {"train", "fine_tune"}),
+        ("secateur/training/distill_config.py", {"fine_tune"}),
+        ("secateur/training/distillation.py", {"fine_tune"}),
+        (
+            "secateur/training/objective.py",
+            {"train", "importance", "fine_tune", "evaluate", "export"},
+        ),
         ("secateur/importance/config.py", {"importance"}),
         ("secateur/importance/criteria/gradient.py", {"importance"}),
         ("secateur/importance/criteria/wanda.py", {"importance"}),
@@ -106,9 +133,19 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/sparsity/config.py", {"prune"}),
         ("secateur/sparsity/select.py", {"prune"}),
         ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
+        ("secateur/correction/correct.py", {"correct"}),
+        ("secateur/correction/config.py", {"correct"}),
+        ("secateur/training/regularizer_config.py", {"train", "fine_tune"}),
+        ("secateur/sparsity/dynamic_config.py", {"fine_tune"}),
         ("secateur/evaluation/accuracy.py", {"evaluate"}),
-        ("secateur/evaluation/flop_rules.py", {"evaluate"}),
-        ("secateur/evaluation/schema.py", {"evaluate"}),
+        ("secateur/evaluation/flop_rules.py", {"correct", "evaluate"}),
+        ("secateur/evaluation/schema.py", {"evaluate"} | OUT),
+        ("secateur/evaluation/latency.py", {"measure"}),
+        ("secateur/evaluation/machine.py", OUT),
+        ("secateur/evaluation/runtimes/litert.py", OUT),
+        ("secateur/evaluation/size.py", {"evaluate"} | OUT),
+        ("secateur/export/config.py", {"export"}),
+        ("secateur/export/litert.py", {"export"}),
         ("secateur/report/schema.py", set()),
         ("secateur/report/tables.py", set()),
         ("tasks/report.py", set()),
@@ -153,10 +190,21 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("importance", {"model": _reference("e")}),
         ("prune", {"target": TargetConfig(ratio=0.8)}),
         ("prune", {"scores": _reference("e")}),
+        ("correct", {"model": _reference("e")}),
+        ("correct", {"correct": CorrectConfig(method="bias")}),
         ("fine_tune", {"pruned": _reference("e")}),
         ("fine_tune", {"fine_tune": FineTuneConfig(epochs=1)}),
+        ("fine_tune", {"fine_tune": FineTuneConfig(distill={"weight": 0.5})}),
+        ("fine_tune", {"teacher": DENSE}),
+        ("evaluate", {"objective": ObjectiveConfig(metrics=("auc",))}),
+        ("train", {"objective": ObjectiveConfig(loss="huber")}),
         ("evaluate", {"model": _reference("e")}),
         ("evaluate", {"data": _reference("e")}),
+        ("export", {"model": _reference("e")}),
+        ("export", {"export": ExportConfig(formats=("litert",))}),
+        ("export", {"data": _reference("e")}),
+        ("measure", {"pruned_files": _reference("a")}),
+        ("measure", {"dense_files": _reference("a")}),
     ],
 )
 def test_every_input_counts(name, change):
@@ -170,6 +218,20 @@ def test_versions_count(monkeypatch):
     newer = {**_versions(), "keras": "99.0"}
     monkeypatch.setattr("tasks.stage._versions", lambda: newer)
     assert _changed(before) == ALL
+
+
+def test_the_machine_counts_where_something_is_measured(monkeypatch):
+    before = _keys()
+    elsewhere = {**machine(), "processor": "another"}
+    monkeypatch.setattr("tasks.measure.machine", lambda: elsewhere)
+    assert _changed(before) == {"measure"}
+
+
+def test_the_versions_of_the_runtimes_count_where_files_are_written(monkeypatch):
+    before = _keys()
+    newer = {**runtimes(), "tf2onnx": "99.0"}
+    monkeypatch.setattr("tasks.export.runtimes", lambda: newer)
+    assert _changed(before) == {"export"}
 
 
 def test_a_users_model_file_counts_by_its_content(tmp_path):

@@ -56,12 +56,13 @@ def test_a_sequential_model_and_a_nested_body():
 
 def test_what_has_no_head_is_refused():
     inputs = keras.Input((6,))
+    out = keras.layers.BatchNormalization(name="norm")(keras.layers.Dense(2)(inputs))
+    normalised = keras.Model(inputs, out)
     with pytest.raises(HeadError, match="comes from 'norm', a BatchNormalization"):
-        out = keras.layers.BatchNormalization(name="norm")(keras.layers.Dense(2)(inputs))
-        replace_head(keras.Model(inputs, out), 3)
+        replace_head(normalised, 3)
+    twice = keras.Model(inputs, [keras.layers.Dense(2)(inputs), keras.layers.Dense(3)(inputs)])
     with pytest.raises(HeadError, match="2 outputs"):
-        outs = [keras.layers.Dense(2)(inputs), keras.layers.Dense(3)(inputs)]
-        replace_head(keras.Model(inputs, outs), 3)
+        replace_head(twice, 3)
 
     class Own(keras.Model):
         def call(self, x):
