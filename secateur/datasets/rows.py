@@ -30,7 +30,7 @@ class RowReader:
             OSError: The file ends before a row does.
         """
         rows = np.empty((len(indices), *self._shape), self._dtype)
-        raw = rows.reshape(len(indices), -1).view(np.uint8)
+        raw = rows.reshape(-1).view(np.uint8).reshape(len(indices), self._row)
         for place, index in enumerate(indices):
             read = os.preadv(self._file.fileno(), [raw[place]], self._offset + index * self._row)
             if read != self._row:
