@@ -27,21 +27,11 @@ def test_the_stages_of_a_search_import_only_what_their_keys_count():
         *({**curves, "model": dense, "target": t, "scores": scores} for t in targets),
         {**curves, "model": residual, "target": {"ratio": 0.5, "pattern": "layer"}},
     )
-    ways = [(0, "ratio", "nonzero"), (0, "loss", "nonzero"), (1, "loss", "flops")]
     common = {"data": data, "model": dense, "scores": scores, **calibration}
-    _run(
-        "waypoints",
-        *(
-            {
-                **common,
-                "target": targets[n],
-                "way": way,
-                "measure": measure,
-                "sensitivity": found[n],
-            }
-            for n, way, measure in ways
-        ),
-    )
+    weights = {**common, "target": targets[0], "sensitivity": found[0], "measure": "nonzero"}
+    channels = {**common, "target": targets[1], "sensitivity": found[1], "measure": "flops"}
+    ways = ({**weights, "way": "ratio"}, {**weights, "way": "loss"}, {**channels, "way": "loss"})
+    _run("waypoints", *ways)
     _run("validate", {"data": data, "model": dense})
     (pruned,) = _run("prune", {"model": dense, "scores": scores, "target": {"ratio": 0.5}})
     rung = {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1}
