@@ -1,0 +1,125 @@
+"""Two models, the scores and the masks between them -> what pruning changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from secateur.datasets.dataset import Dataset, Split
+from secateur.explanation.changes import Answers, compare
+from secateur.explanation.histograms import histogram, score_histogram
+from secateur.explanation.pictures import are_pictures, pictures_of
+from secateur.explanation.schema import Changes, Explanation, WeightFacts
+from secateur.importance.scores import Scores
+from secateur.models.weights import PrunableWeight, prunable_weights
+from secateur.sparsity.masks import Masks
+from secateur.training.batches import ordered
+from secateur.training.objective import classification_loss
+
+
+def explain(
+    dense: keras.Model,
+    final: keras.Model,
+    data: Dataset,
+    scores: Scores | None = None,
+    masks: Masks | None = None,
+) -> tuple[Explanation, np.ndarray | None]:
+    """Compares a model before pruning and at the end.
+
+    Args:
+        dense: The model before.
+        final: The model at the end.
+        data: Its test split is what they answer on.
+        scores: Those that the last choice was made by.
+        masks: What that choice kept; None where units were removed for good.
+
+    Returns:
+        The facts, and pictures of the examples in `changes.flips` if they are images.
+    """
+    changes, pictures = _changes(dense, final, data)
+    overall = None
+    if scores:
+        kept = [_mask(masks, path) for path in scores] if masks is not None else None
+        overall = score_histogram(list(scores.values()), kept)
+    facts = Explanation(
+        criterion=scores.criterion if scores else None,
+        scores=overall,
+        weights=list(_weights(dense, final, scores or {}, masks)),
+        changes=changes,
+    )
+    return facts, pictures
+
+
+def _weights(
+    dense: keras.Model, final: keras.Model, scores: Mapping[str, np.ndarray], masks: Masks | None
+) -> Iterator[WeightFacts]:
+    left = {weight.path: weight for weight in prunable_weights(final)}
+    for weight in prunable_weights(dense):
+        before = _values(weight)
+        after = _values(left[weight.path]) if weight.path in left else None
+        widest = float(np.abs(before).max(initial=0))
+        if after is not None:
+            widest = max(widest, float(np.abs(after).max(initial=0)))
+        score = scores.get(weight.path)
+        yield WeightFacts(
+            path=weight.path,
+            layer=weight.layer_path,
+            kind=type(weight.layer).__name__,
+            shape_before=list(before.shape),
+            shape_after=list(after.shape) if after is not None else None,
+            nonzero_after=int(np.count_nonzero(after)) if after is not None else 0,
+            values_before=histogram(before, -widest, widest),
+            values_after=histogram(after[after != 0], -widest, widest)
+            if after is not None
+            else None,
+            scores=score_histogram(
+                [score], [_mask(masks, weight.path)] if masks is not None else None
+            )
+            if score is not None
+            else None,
+        )
+
+
+def _values(weight: PrunableWeight) -> np.ndarray:
+    value = np.asarray(keras.ops.convert_to_numpy(weight.variable.value))
+    return value if value.dtype == np.float64 else value.astype(np.float32, copy=False)
+
+
+def _mask(masks: Masks | None, path: str) -> np.ndarray | None:
+    return masks[path] if masks is not None and path in masks else None
+
+
+def _changes(
+    dense: keras.Model, final: keras.Model, data: Dataset
+) -> tuple[Changes | None, np.ndarray | None]:
+    if data.info.get("task", "classification") != "classification":
+        return None, None
+    test = data.test
+    names = data.info.get("class_names") or [str(number) for number in range(data.classes)]
+    labels = np.asarray(test.y, dtype=np.int64)
+    changes = compare(labels, _answers(dense, test), _answers(final, test), names)
+    if not changes.flips or not are_pictures(data.shape):
+        return changes, None
+    pictures = pictures_of(np.stack([test.x[flip.index] for flip in changes.flips]))
+    flips = [
+        flip.model_copy(update={"picture": place}) for place, flip in enumerate(changes.flips)
+    ]
+    return changes.model_copy(update={"flips": flips}), pictures
+
+
+def _answers(model: keras.Model, split: Split) -> Answers:
+    """The most probable class of each example, and its probability."""
+    logits = classification_loss(model).from_logits
+
+    @tf.function(reduce_retracing=True)
+    def step(x):
+        given = tf.cast(model(x, training=False), tf.float32)
+        shares = tf.nn.softmax(given) if logits else given
+        return tf.argmax(shares, axis=-1), tf.reduce_max(shares, axis=-1)
+
+    found = [step(x) for x, _ in ordered(split, 1024)]
+    classes, confidence = (np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*found, strict=True))
+    return Answers(classes, confidence)
