@@ -39,6 +39,7 @@ from secateur.sparsity.methods import rewrite
 from secateur.sparsity.select import select
 from secateur.training.batches import shuffled
 from secateur.training.fit import fit
+from secateur.training.fit_config import FitConfig
 from secateur.training.objective import classification_loss, compile_for
 
 RATIOS = (0.5, 0.8, 0.9, 0.95, 0.98)
@@ -72,12 +73,12 @@ class Bench:
         self.data, self.seed = data, seed
         keras.utils.set_random_seed(seed)
         self.model = BUILDERS[name](data.shape, data.classes)
-        settings = {"batch_size": BATCH, "learning_rate": RATE, "seed": seed}
-        fit(self.model, data.train, data.validation, epochs=EPOCHS, **settings)
+        config = FitConfig(epochs=EPOCHS, batch_size=BATCH, learning_rate=RATE)
+        fit(self.model, data.train, data.validation, config, seed=seed)
         self.dense = self.model.get_weights()
         self.layouts = describe(self.model)
         self.loss = classification_loss(self.model)
-        compile_for(self.model, RATE, steps_per_execution=20)
+        compile_for(self.model, keras.optimizers.Adam(RATE), steps_per_execution=20)
         self.model.optimizer.build(self.model.trainable_variables)
         self._fresh = [v.numpy() for v in self.model.optimizer.variables]
         shapes = {w.path: tuple(w.variable.shape) for w in prunable_weights(self.model)}

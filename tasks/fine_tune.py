@@ -36,13 +36,11 @@ def fine_tune(
             network,
             dataset.train,
             dataset.validation,
-            epochs=fine_tune.epochs,
-            batch_size=fine_tune.batch_size,
-            learning_rate=fine_tune.learning_rate,
+            fine_tune,
             seed=seed,
             checkpoints=build.partial,
             progress=progress,
-            setting="fine_tune.learning_rate",
+            group="fine_tune",
         )
     save_model(network, build.directory / "model.keras")
     return Product(content_digest(network), {"history": history})

@@ -48,14 +48,12 @@ def fine_tune_gradual(
             network,
             dataset.train,
             dataset.validation,
-            epochs=fine_tune.epochs,
-            batch_size=fine_tune.batch_size,
-            learning_rate=fine_tune.learning_rate,
+            fine_tune,
             seed=seed,
             checkpoints=build.partial,
             progress=progress,
-            setting="fine_tune.learning_rate",
-            pruning=pruning,
+            group="fine_tune",
+            companions=[pruning],
         )
         masks = pruning.finish()
     masks.save(build.directory / "masks.npz")

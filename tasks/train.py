@@ -33,19 +33,16 @@ def train(
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
     network = build_model(model, dataset.shape, dataset.classes)
-    epochs = train.epochs or 0
-    with epochs_shown("train", epochs) as progress:
+    with epochs_shown("train", train.epochs or 0) as progress:
         history = fit(
             network,
             dataset.train,
             dataset.validation,
-            epochs=epochs,
-            batch_size=train.batch_size,
-            learning_rate=train.learning_rate,
+            train,
             seed=seed,
             checkpoints=build.partial,
             progress=progress,
-            setting="train.learning_rate",
+            group="train",
         )
     save_model(network, build.directory / "model.keras")
     return Product(content_digest(network), {"history": history})

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from secateur.datasets.traits import Traits
 
 SPLITS = ("train", "validation", "test")
 
@@ -18,27 +22,61 @@ class Split:
     """Examples of one split, as they are stored.
 
     Attributes:
-        x: Inputs of shape `(examples, *shape)`, in the data set's own dtype (a memory map).
-        y: Integer labels of shape `(examples,)`.
-        scale: Factor that a stored value is multiplied by; images of bytes have 1/255.
+        x: Inputs of shape `(examples, *shape)`, in the data set's own dtype (a memory map); of a
+            model with several inputs, a dict of them by the inputs' names.
+        y: What the model shall give, by the data set's task: class labels `(examples,)` or, a
+            label for each token, `(examples, length)`, both of integers; targets
+            `(examples, targets)` of a regression and the zeros and ones `(examples, labels)` of
+            several labels, both of floats.
+        scale: Factor that a stored value is multiplied by; images of bytes have 1/255, and tokens
+            None: they stay integers. A dict where `x` is one.
     """
 
-    x: np.ndarray
+    x: Any
     y: np.ndarray
-    scale: float
+    scale: Any = 1.0
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def prepare(self, x: np.ndarray) -> np.ndarray:
-        """Stored inputs as the model takes them: float32, scaled."""
-        return np.asarray(x, dtype=np.float32) * np.float32(self.scale)
+    @property
+    def target_dtype(self) -> type:
+        """Of targets as a model takes them: int64 of labels, else float32."""
+        return np.int64 if np.issubdtype(self.y.dtype, np.integer) else np.float32
 
-    def arrays(self, indices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Prepared inputs (float32) and labels (int64) of all examples or of those at `indices`."""
-        if indices is None:
-            return self.prepare(self.x), np.asarray(self.y, dtype=np.int64)
-        return self.prepare(self.x[indices]), np.asarray(self.y[indices], dtype=np.int64)
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of all stored inputs."""
+        return sum(array.nbytes for _, array, _ in self.parts())
+
+    def parts(self) -> Iterator[tuple[str | None, np.ndarray, float | None]]:
+        """Name (None of an only input), array and scale of each input."""
+        if isinstance(self.x, Mapping):
+            yield from ((name, array, self.scale[name]) for name, array in self.x.items())
+        else:
+            yield None, self.x, self.scale
+
+    def each(self, function: Callable[[np.ndarray, float | None], Any]) -> Any:
+        """`function(array, scale)` of each input: a dict where `x` is one."""
+        done = {name: function(array, scale) for name, array, scale in self.parts()}
+        return done if isinstance(self.x, Mapping) else done[None]
+
+    def arrays(self, indices: np.ndarray | None = None) -> tuple[Any, np.ndarray]:
+        """Inputs as the model takes them, and targets, of all examples or of those at `indices`.
+
+        Returns:
+            Inputs, float32 and scaled (tokens: int32), and labels (int64) or targets (float32).
+        """
+        chosen = slice(None) if indices is None else indices
+        y = np.asarray(self.y[chosen], dtype=self.target_dtype)
+        return self.each(lambda x, scale: prepare(x[chosen], scale)), y
+
+
+def prepare(x: np.ndarray, scale: float | None) -> np.ndarray:
+    """Stored inputs as the model takes them: float32 and scaled, or tokens as int32."""
+    if scale is None:
+        return np.asarray(x, dtype=np.int32)
+    return np.asarray(x, dtype=np.float32) * np.float32(scale)
 
 
 @dataclass(frozen=True)
@@ -46,7 +84,8 @@ class Dataset:
     """A data set in a folder that `load.materialize` has written.
 
     Attributes:
-        folder: Holds `info.json`, and `<split>_x.npy` and `<split>_y.npy` of each split.
+        folder: Holds `info.json`, and `<split>_x.npy` and `<split>_y.npy` of each split; of
+            several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`.
     """
 
     folder: Path
@@ -60,19 +99,42 @@ class Dataset:
         return self.info["name"]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one example's input."""
+    def task(self) -> str:
+        """What the model shall do: one of `traits.TASKS`."""
+        return self.info["task"]
+
+    @property
+    def shape(self) -> Any:
+        """Shape of one example's input; of several inputs, a dict of them."""
+        if inputs := self.info.get("inputs"):
+            return {each["name"]: tuple(each["shape"]) for each in inputs}
         return tuple(self.info["shape"])
 
     @property
     def classes(self) -> int:
+        """Values that the model gives for an example, or for each token of it.
+
+        One for each class; of a regression one for each target, of several labels one for each
+        label, and one, a logit, of a yes or no.
+        """
         return self.info["classes"]
+
+    @property
+    def traits(self) -> Traits:
+        """What an architecture may need to know beside the shapes."""
+        return Traits.model_validate({"task": self.task, **self.info.get("traits", {})})
 
     def split(self, name: str) -> Split:
         """One of `train`, `validation` and `test`; the validation split can be empty."""
-        x = np.load(self.folder / f"{name}_x.npy", mmap_mode="r", allow_pickle=False)
-        y = np.load(self.folder / f"{name}_y.npy", mmap_mode="r", allow_pickle=False)
-        return Split(x, y, self.info["scale"])
+        y = self._array(f"{name}_y")
+        inputs = self.info.get("inputs")
+        if not inputs:
+            return Split(self._array(f"{name}_x"), y, self.info["scale"])
+        x = {each["name"]: self._array(f"{name}_x{i}") for i, each in enumerate(inputs)}
+        return Split(x, y, {each["name"]: each["scale"] for each in inputs})
+
+    def _array(self, stem: str) -> np.ndarray:
+        return np.load(self.folder / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
 
     @property
     def train(self) -> Split:
@@ -91,7 +153,7 @@ class Dataset:
         digest = hashlib.sha256(json.dumps(self.info, sort_keys=True).encode())
         for name in SPLITS:
             split = self.split(name)
-            for array in (split.x, split.y):
+            for array in (*(array for _, array, _ in split.parts()), split.y):
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
                 for start in range(0, len(array), 4096):
                     digest.update(np.ascontiguousarray(array[start : start + 4096]).tobytes())

@@ -32,7 +32,7 @@ def calibration(split: Split, examples: int | None, seed: int) -> Any:
     if examples is not None and examples < len(split):
         indices = np.sort(np.random.default_rng(seed).permutation(len(split))[:examples])
     count = len(split) if indices is None else len(indices)
-    floats = 4 * count * int(np.prod(split.x.shape[1:]))
+    floats = sum(4 * count * int(np.prod(array.shape[1:])) for _, array, _ in split.parts())
     if floats <= IN_MEMORY:
         return split.arrays(indices)
     return ordered(split, 256, indices)
@@ -69,21 +69,34 @@ def shuffled(split: Split, batch_size: int, seed: int, epoch: tf.Variable) -> tf
 
 def _gather(split: Split):
     """A function: indices of examples -> their prepared inputs and labels."""
-    scale = np.float32(split.scale)
-    labels = tf.constant(np.asarray(split.y, dtype=np.int64))
-    if split.x.nbytes <= IN_MEMORY:
-        inputs = tf.constant(np.asarray(split.x))
+    labels = tf.constant(np.asarray(split.y, dtype=split.target_dtype))
+    in_memory = split.input_bytes <= IN_MEMORY
+    readers = split.each(lambda array, scale: (_reader(array, in_memory), scale))
 
-        def read(indices):
-            return tf.gather(inputs, indices)
-    else:
-
-        def read(indices):
-            rows = tf.numpy_function(lambda i: split.x[i], [indices], split.x.dtype)
-            rows.set_shape([None, *split.x.shape[1:]])
-            return rows
+    def prepared(reader, indices):
+        read, scale = reader
+        rows = read(indices)
+        return tf.cast(rows, tf.int32) if scale is None else tf.cast(rows, tf.float32) * scale
 
     def gather(indices):
-        return tf.cast(read(indices), tf.float32) * scale, tf.gather(labels, indices)
+        if isinstance(readers, dict):
+            inputs = {name: prepared(reader, indices) for name, reader in readers.items()}
+        else:
+            inputs = prepared(readers, indices)
+        return inputs, tf.gather(labels, indices)
 
     return gather
+
+
+def _reader(array: np.ndarray, in_memory: bool):
+    """A function: indices of examples -> their stored inputs."""
+    if in_memory:
+        inputs = tf.constant(np.asarray(array))
+        return lambda indices: tf.gather(inputs, indices)
+
+    def read(indices):
+        rows = tf.numpy_function(lambda i: array[i], [indices], array.dtype)
+        rows.set_shape([None, *array.shape[1:]])
+        return rows
+
+    return read

@@ -1,22 +1,18 @@
 """Parameters of fine-tuning; apart from `config`, so that a change here retrains nothing."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from secateur.schema import tell_bounds
+from secateur.training.fit_config import FitConfig
 
 
-class FineTuneConfig(BaseModel):
+class FineTuneConfig(FitConfig):
     """How the pruned model is trained on; what was pruned stays zero at every step."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Fine-tuning"
-    )
+    model_config = ConfigDict(title="Fine-tuning")
 
     epochs: int = Field(
         default=10, ge=0, le=100_000, description="Passes over the training data; 0 for none."
     )
-    batch_size: int = Field(default=32, ge=1, le=1_000_000, description="Examples a step.")
-    learning_rate: float = Field(default=1e-3, gt=0, le=10, description="Adam's learning rate.")
     seed: int | None = Field(
         default=None,
         ge=0,

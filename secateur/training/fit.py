@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
+from secateur.training import companion
 from secateur.training.batches import ordered, shuffled
 from secateur.training.checkpoint import Checkpoint
+from secateur.training.fit_config import FitConfig
 from secateur.training.objective import compile_for
-
-if TYPE_CHECKING:
-    from secateur.sparsity.gradual import GradualPruning
 
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""
@@ -32,33 +30,37 @@ def fit(
     model: keras.Model,
     train: Split,
     validation: Split,
+    config: FitConfig,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
     seed: int,
+    companions: Sequence[keras.callbacks.Callback] = (),
+    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
-    setting: str = "learning_rate",
-    pruning: GradualPruning | None = None,
+    group: str = "fit",
 ) -> dict[str, list[float]]:
-    """Trains `model` in place with Adam, and goes on from a checkpoint if there is one.
+    """Trains `model` in place, and goes on from a checkpoint if there is one.
 
     The result depends on the arguments and the machine alone: batches are ordered by `seed` and
     the epoch, and a training that was killed and goes on ends at the same bits.
+
+    Ways to train compose: what acts between steps is a companion; what changes the step itself is
+    an optimizer, or a regularizer or constraint of single weights (`weight.regularizer`,
+    `weight.constraint`) that is set before and put back after, as `secateur.sparsity.hold` does.
+    Several steps may run between two calls of a companion (`steps_per_execution`).
 
     Args:
         model: A built model; it is compiled anew.
         train: Training examples, not empty.
         validation: Watched after each epoch; can be empty.
-        epochs: Passes over `train`; with 0 the model is only compiled.
-        batch_size: Examples a step.
-        learning_rate: Adam's.
+        config: How: with 0 epochs the model is only compiled.
         seed: Orders the batches.
+        companions: Callbacks, called in this order; those that are `Companion`s are kept in the
+            checkpoint and restored from it. They are the same, in the same order, at each call.
+        optimizer: Gives an optimizer, called with a learning rate or a schedule of one.
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
         progress: Told how far training is, every half a second or so.
-        setting: What the user calls the learning rate, for the message of a divergence.
-        pruning: Prunes along the way; its `with` block has been entered.
+        group: What the user calls the group of `config`, for messages.
 
     Returns:
         History: `loss`, `accuracy`, `val_loss` …, one value for each epoch.
@@ -66,26 +68,27 @@ def fit(
     Raises:
         DivergedError: The loss is NaN or infinite; one sentence with the epoch and what to change.
     """
-    steps = math.ceil(len(train) / batch_size)
-    per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * batch_size + 1))
-    compile_for(model, learning_rate, max(1, min(64, steps, per_execution)))
+    epochs = config.epochs or 0
+    steps = math.ceil(len(train) / config.batch_size)
+    per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
+    compile_for(model, optimizer(config.learning_rate), max(1, min(64, steps, per_execution)))
     model.optimizer.build(model.trainable_variables)
     checkpoint = Checkpoint(checkpoints) if checkpoints else None
     done, history, beside = checkpoint.restore(model) if checkpoint else (0, {}, {})
-    if pruning and done:
-        pruning.restore(beside)
+    if done:
+        companion.restore(companions, beside)
     epoch = tf.Variable(done, dtype=tf.int32)
-    said = f"{setting} ({learning_rate:g})"
-    watch = _Watch(epoch, steps, history, checkpoint, pruning, progress, said)
+    said = f"{group}.learning_rate ({config.learning_rate:g})"
+    watch = _Watch(epoch, steps, history, checkpoint, companions, progress, said)
     if done < epochs:
         model.fit(
-            shuffled(train, batch_size, seed, epoch),
+            shuffled(train, config.batch_size, seed, epoch),
             validation_data=ordered(validation, 1024) if len(validation) else None,
             initial_epoch=done,
             epochs=epochs,
             shuffle=False,  # `shuffled` does it
             verbose=0,
-            callbacks=[*([pruning] if pruning else []), watch],
+            callbacks=[*companions, watch],
         )
     return history
 
@@ -93,10 +96,10 @@ def fit(
 class _Watch(keras.callbacks.Callback):
     """Sets the epoch that orders the batches, keeps the history, and saves after each epoch."""
 
-    def __init__(self, epoch, steps, history, checkpoint, pruning, progress, setting):
+    def __init__(self, epoch, steps, history, checkpoint, companions, progress, setting):
         super().__init__()
         self._epoch, self._steps, self._setting = epoch, steps, setting
-        self._history, self._checkpoint, self._pruning = history, checkpoint, pruning
+        self._history, self._checkpoint, self._companions = history, checkpoint, companions
         self._progress = progress or (lambda *_: None)
         self._number = 0
 
@@ -114,7 +117,7 @@ class _Watch(keras.callbacks.Callback):
         for name, value in values.items():
             self._history.setdefault(name, []).append(value)
         if self._checkpoint:
-            beside = self._pruning.state() if self._pruning else None
+            beside = companion.states(self._companions)
             self._checkpoint.save(self.model, epoch + 1, self._history, beside)
         self._progress(epoch + 1.0, values)
 

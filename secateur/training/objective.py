@@ -25,13 +25,15 @@ def _ends_in_softmax(model: keras.Model) -> bool:
     return getattr(operation, "activation", None) is keras.activations.softmax
 
 
-def compile_for(model: keras.Model, learning_rate: float, steps_per_execution: int = 1) -> None:
-    """Compiles `model` with a fresh Adam, its loss and accuracy.
+def compile_for(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, steps_per_execution: int = 1
+) -> None:
+    """Compiles `model` with an optimizer, its loss and accuracy.
 
     XLA stays off: on a CPU its compilation takes longer than training a small model.
     """
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=optimizer,
         loss=classification_loss(model),
         metrics=["accuracy"],
         steps_per_execution=steps_per_execution,

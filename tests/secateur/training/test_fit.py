@@ -13,6 +13,7 @@ from secateur.sparsity.layout import describe
 from secateur.sparsity.select import select
 from secateur.training.batches import calibration, ordered, shuffled
 from secateur.training.fit import DivergedError, fit
+from secateur.training.fit_config import FitConfig
 
 
 def _split(count=50, seed=0):
@@ -37,10 +38,12 @@ def _model():
 
 
 def _fit(model, epochs, folder=None, train=None, **options):
-    settings = {"batch_size": 8, "learning_rate": 0.01, "seed": 5, **options}
-    return fit(
-        model, train or _split(), _split(10, 1), epochs=epochs, checkpoints=folder, **settings
+    fields = {k: options.pop(k) for k in FitConfig.model_fields if k in options}
+    config = FitConfig.model_construct(
+        epochs=epochs, **{"batch_size": 8, "learning_rate": 0.01, **fields}
     )
+    options = {"seed": 5, **options}
+    return fit(model, train or _split(), _split(10, 1), config, checkpoints=folder, **options)
 
 
 def test_every_epoch_sees_every_example_once_in_an_order_of_its_own():
@@ -119,6 +122,39 @@ def test_a_resumed_fine_tuning_holds_its_zeros_and_ends_at_the_same_bits(tmp_pat
     assert resumed == whole != killed
 
 
+class _Noise(keras.callbacks.Callback):
+    """A companion: scales a weight, after each batch, by how many batches it has seen."""
+
+    def __init__(self, model, name, rate):
+        super().__init__()
+        self._weight, self._rate = model.get_layer(name).kernel, rate
+        self.count = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.count += 1
+        self._weight.assign(self._weight * (1 + self._rate / self.count))
+
+    def state(self):
+        return {"count": np.array(self.count)}
+
+    def restore(self, state):
+        self.count = int(state["count"])
+
+
+def test_companions_of_one_kind_keep_their_own_state_over_a_kill(tmp_path):
+    def trained(epochs, folder=None):
+        model = _model()
+        along = [_Noise(model, "hidden", 0.1), keras.callbacks.Callback()]
+        along += [_Noise(model, "logits", -0.1)]
+        along[0].count = 3
+        _fit(model, epochs, folder, companions=along, optimizer=keras.optimizers.AdamW)
+        return content_digest(model), along[0].count, along[2].count
+
+    whole, killed = trained(4), trained(2, tmp_path)
+    assert trained(4, tmp_path) == whole != killed
+    assert whole[1] == whole[2] + 3
+
+
 def test_a_damaged_checkpoint_starts_anew(tmp_path, caplog):
     whole, again = _model(), _model()
     _fit(whole, 3, tmp_path)
@@ -159,25 +195,17 @@ def test_an_optimizer_step_is_the_one_of_keras():
 def test_a_loss_that_is_not_finite_names_the_epoch_and_the_setting():
     split = _split()
     broken = Split(np.full(split.x.shape, np.nan, np.float32), split.y, 1.0)
-    with pytest.raises(DivergedError, match=r"nan in epoch 1; lower train\.rate \(0\.01\)"):
-        _fit(_model(), 2, train=broken, setting="train.rate")
+    said = r"nan in epoch 1; lower train\.learning_rate \(0\.01\)"
+    with pytest.raises(DivergedError, match=said):
+        _fit(_model(), 2, train=broken, group="train")
 
 
 def test_a_loss_that_explodes_later_names_that_epoch_and_keeps_no_checkpoint_of_it(tmp_path):
     """One step an epoch: the first loss is fine, and the weights are far off after it."""
-    with pytest.raises(
-        DivergedError, match=r"(nan|inf) in epoch 2; lower learning_rate \(1e\+38\)"
-    ):
-        fit(
-            _model(),
-            _split(),
-            _split(0),
-            epochs=5,
-            batch_size=64,
-            learning_rate=1e38,
-            seed=0,
-            checkpoints=tmp_path,
-        )
+    config = FitConfig.model_construct(epochs=5, batch_size=64, learning_rate=1e38)
+    said = r"(nan|inf) in epoch 2; lower fit\.learning_rate \(1e\+38\)"
+    with pytest.raises(DivergedError, match=said):
+        fit(_model(), _split(), _split(0), config, seed=0, checkpoints=tmp_path)
     with np.load(tmp_path / "epoch.npz") as saved:
         assert b'"epochs": 1,' in saved["about"].tobytes()
 
@@ -207,7 +235,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 
 
 def test_an_empty_validation_split_is_left_out():
-    history = fit(_model(), _split(), _split(0), epochs=1, batch_size=8, learning_rate=0.01, seed=0)
+    history = fit(_model(), _split(), _split(0), FitConfig(epochs=1, batch_size=8), seed=0)
     assert set(history) == {"loss", "accuracy"}
 
 

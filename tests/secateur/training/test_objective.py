@@ -74,10 +74,10 @@ def test_probabilities_do_not(make):
 
 def test_a_model_is_compiled_with_a_fresh_adam():
     model = LOGITS["dense"]()
-    compile_for(model, 0.25, steps_per_execution=3)
+    compile_for(model, keras.optimizers.Adam(0.25), steps_per_execution=3)
     first = model.optimizer
     assert isinstance(first, keras.optimizers.Adam)
     assert float(first.learning_rate) == 0.25
     assert (model.steps_per_execution, model.jit_compile) == (3, False)
-    compile_for(model, 0.25)
+    compile_for(model, keras.optimizers.Adam(0.25))
     assert model.optimizer is not first
