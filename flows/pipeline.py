@@ -11,6 +11,7 @@ from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.fine_tune import fine_tune
 from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
@@ -23,7 +24,7 @@ from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
 
-StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate"]
+StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate", "explain"]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
 
@@ -34,33 +35,59 @@ class Outcome(NamedTuple):
     Attributes:
         final: The artifact with the final model.
         evaluations: Those of `dense`, `pruned` and `fine_tuned`.
+        explanation: That of `explain`, if it was run.
         results: What each stage gave, in order.
     """
 
     final: Reference
     evaluations: dict[str, Reference]
+    explanation: Reference | None
     results: list[StageResult]
 
 
-def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R]]:
-    """Calls `run(stage, **arguments)` for each stage in order.
+class _Ways(NamedTuple):
+    """What pruning and fine-tuning gave: models, the last scores if any, and each training."""
+
+    pruned: Any
+    tuned: Any
+    scores: Any
+    fits: list
+
+
+def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], R | None]:
+    """Calls `run(stage, **arguments)` for each stage that a trial needs, in order.
 
     Args:
         p: Resolved parameters.
         run: Gives a reference to the stage's artifact.
 
     Returns:
-        What `run` gave for the final model, and for the evaluations by subject.
+        What `run` gave for the final model, for the evaluations by subject, and for the stage
+        `explain`.
     """
+    return _wire(p, run, explained=False)
+
+
+def wire_explained(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], R | None]:
+    """The same, and then what pruning changed."""
+    return _wire(p, run, explained=True)
+
+
+def _wire(p: PruneParameters, run: Callable[..., R], explained: bool):
     data, dense = wire_train(p, run)
     way = _gradual if p.target.schedule == "gradual" else _in_rounds
-    pruned, tuned = way(p, run, data, dense)
-    subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
+    ways = way(p, run, data, dense)
+    subjects = {"dense": dense, "pruned": ways.pruned, "fine_tuned": ways.tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, subject=subject)
         for subject, model in subjects.items()
     }
-    return tuned, evaluations
+    if not explained:
+        return ways.tuned, evaluations, None
+    fits = [dense, *ways.fits]
+    models = {"dense": dense, "pruned": ways.pruned, "tuned": ways.tuned}
+    explanation = run(explain, data=data, **models, scores=ways.scores, fits=fits)
+    return ways.tuned, evaluations, explanation
 
 
 def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
@@ -78,9 +105,9 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     return data, dense, scores
 
 
-def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> _Ways:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
-    model, pruned = dense, None
+    model, pruned, fits = dense, None, []
     targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
@@ -95,15 +122,16 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
         else:
             pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
         model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
-    assert pruned is not None
-    return pruned, model
+        fits.append(model)
+    return _Ways(pruned, model, how.get("scores"), fits)
 
 
-def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
+def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> _Ways:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
     tuned = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
-    return run(prune, model=dense, target=p.target, chosen=tuned), tuned
+    pruned = run(prune, model=dense, target=p.target, chosen=tuned)
+    return _Ways(pruned, tuned, None, [tuned])
 
 
 def _tuning(p: PruneParameters) -> dict[str, Any]:
@@ -130,7 +158,8 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
     Args:
         p: Resolved parameters.
         refresh: Stages to run again though their results are in the store.
-        through: `wire`, or one that stops earlier; the outcome then has no evaluations.
+        through: `wire_explained`, `wire`, or one that stops earlier; the outcome then has no
+            evaluations.
     """
     done: list[StageResult] = []
 
@@ -142,17 +171,18 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
         return result
 
     last = through(p, run)
-    if through is wire:
-        final, evaluations = last
-        return Outcome(final, evaluations, done)
-    return Outcome(last[-1], {}, done)
+    if through in (wire, wire_explained):
+        final, evaluations, explanation = last
+        return Outcome(final, evaluations, explanation, done)
+    return Outcome(last[-1], {}, None, done)
 
 
-def find(p: PruneParameters) -> Outcome | None:
+def find(p: PruneParameters, through=wire) -> Outcome | None:
     """What a run would find if every stage's result is in the store; else None.
 
     Args:
         p: Resolved parameters.
+        through: `wire` or `wire_explained`.
     """
 
     def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
@@ -162,10 +192,10 @@ def find(p: PruneParameters) -> Outcome | None:
         return found
 
     try:
-        final, evaluations = wire(p, look_up)
+        final, evaluations, explanation = through(p, look_up)
     except LookupError:
         return None
-    return Outcome(final, evaluations, [])
+    return Outcome(final, evaluations, explanation, [])
 
 
 def check_stages(refresh: Collection[str]) -> None:

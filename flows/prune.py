@@ -9,8 +9,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from flows.command_line import command_line
 from flows.parameters import PruneParameters, Seed
-from flows.pipeline import StageName, check_stages, run_stages
+from flows.pipeline import StageName, check_stages, run_stages, wire_explained
 from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
@@ -68,7 +69,7 @@ def prune(
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
         fine_tune: How the pruned model is trained.
         seed: One integer for everything, at least 0.
-        output: The folder of report.json, report.md and model.keras.
+        output: The folder of report.json, report.html, model.keras and what else the run leaves.
         publish: When results are written, and who is told.
         refresh: Stages to run again though their results are in the store.
 
@@ -96,7 +97,7 @@ def prune(
         check_approval()
     tag_flow_run(parameters.dataset.name, parameters.importance.criterion)
     with pinned():
-        outcome = run_stages(parameters, set(refresh))
+        outcome = run_stages(parameters, set(refresh), through=wire_explained)
         given = parameters.model_dump(mode="json")
         if publish.approval:
             found = gather(given, outcome.results, outcome.evaluations)
@@ -110,6 +111,8 @@ def prune(
             outcome.final,
             parameters.output,
             publish.accuracy_bar,
+            outcome.explanation,
+            command_line(parameters),
         )
 
 

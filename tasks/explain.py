@@ -1,8 +1,6 @@
-"""The stage `explain`: what pruning changed, for the report; and TensorBoard's logs."""
+"""The stage `explain`: what pruning changed, for the report; and logs for TensorBoard."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from secateur.store import Reference, digest_of
 from tasks.stage import Build, Product, read, stage
@@ -15,16 +13,20 @@ def explain(
     dense: Reference,
     pruned: Reference,
     tuned: Reference,
-    scores: Reference | None = None,
+    scores: Reference | None,
+    fits: list[Reference],
 ) -> Product:
     """Compares the model before pruning and at the end: weights, masks and answers.
 
-    `scores` are those that the last choice was made by, and `pruned` has its masks, if any.
+    `scores` are those that the last choice was made by; `pruned` has its masks, if there are any;
+    `fits` are the artifacts of all trainings.
     """
     from secateur.datasets.dataset import Dataset
     from secateur.explanation.explain import explain
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model
+    from secateur.report.events import write_events
+    from secateur.report.histories import named
     from secateur.sparsity.masks import Masks
 
     masks = read(pruned).directory / "masks.npz"
@@ -36,4 +38,6 @@ def explain(
         Masks.load(masks) if masks.exists() else None,
     )
     facts.save(build.directory, pictures)
+    trained = [(fit.stage, fit.metadata["history"]) for fit in map(read, fits)]
+    write_events(named(trained), build.directory / "tensorboard")
     return Product(digest_of(facts), {})

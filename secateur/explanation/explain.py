@@ -95,18 +95,16 @@ def _mask(masks: Masks | None, path: str) -> np.ndarray | None:
 def _changes(
     dense: keras.Model, final: keras.Model, data: Dataset
 ) -> tuple[Changes | None, np.ndarray | None]:
-    if data.info.get("task", "classification") != "classification":
+    if data.task != "classification":
         return None, None
     test = data.test
     names = data.info.get("class_names") or [str(number) for number in range(data.classes)]
     labels = np.asarray(test.y, dtype=np.int64)
     changes = compare(labels, _answers(dense, test), _answers(final, test), names)
-    if not changes.flips or not are_pictures(data.shape):
+    if not changes.flips or not isinstance(test.x, np.ndarray) or not are_pictures(data.shape):
         return changes, None
     pictures = pictures_of(np.stack([test.x[flip.index] for flip in changes.flips]))
-    flips = [
-        flip.model_copy(update={"picture": place}) for place, flip in enumerate(changes.flips)
-    ]
+    flips = [flip.model_copy(update={"picture": place}) for place, flip in enumerate(changes.flips)]
     return changes.model_copy(update={"flips": flips}), pictures
 
 
@@ -121,5 +119,4 @@ def _answers(model: keras.Model, split: Split) -> Answers:
         return tf.argmax(shares, axis=-1), tf.reduce_max(shares, axis=-1)
 
     found = [step(x) for x, _ in ordered(split, 1024)]
-    classes, confidence = (np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*found, strict=True))
-    return Answers(classes, confidence)
+    return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

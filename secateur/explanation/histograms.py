@@ -14,6 +14,7 @@ DECADES = 8
 """Decades of scores below the highest that a histogram shows; lower ones count in its first bin."""
 
 _PIECE = 1 << 20
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 def histogram(values: np.ndarray, low: float, high: float) -> Histogram:
@@ -39,7 +40,7 @@ def score_histogram(
         kept: For each a mask of its shape, True where the weight stayed; None in the place of one
             whose weights were not up for removal: all of them stayed. None alone: nothing is known.
     """
-    high = math.log10(max(_highest(scores), np.finfo(np.float32).tiny))
+    high = math.log10(max(_highest(scores), _TINY))
     low = max(math.log10(_lowest(scores) or 1.0), high - DECADES)
     if not low < high:
         low, high = high - 0.5, high + 0.5

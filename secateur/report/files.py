@@ -7,8 +7,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from secateur.report.card import to_card
+from secateur.report.evidence import Evidence
 from secateur.report.markdown import to_markdown
+from secateur.report.page import to_html
 from secateur.report.schema import Report
+
+_NOTHING = Evidence()
 
 
 class OutputError(OSError):
@@ -35,13 +40,21 @@ def check_output(folder: Path) -> None:
         ) from error
 
 
-def write_results(folder: Path, report: Report, model: Path) -> None:
-    """Writes `report.json`, `report.md` and `model.keras`.
+def write_results(
+    folder: Path,
+    report: Report,
+    model: Path,
+    evidence: Evidence = _NOTHING,
+    logs: Path | None = None,
+) -> None:
+    """Writes `report.json`, `report.md`, `report.html`, `model.keras` and what belongs to it.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
         report: The report.
         model: The final model's file, which is copied.
+        evidence: What the page shows beside the report.
+        logs: A folder of logs for TensorBoard, which is copied.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -49,7 +62,11 @@ def write_results(folder: Path, report: Report, model: Path) -> None:
 
     def write(partial: Path) -> None:
         shutil.copyfile(model, partial / "model.keras")
+        if logs is not None:
+            shutil.copytree(logs, partial / "tensorboard", copy_function=shutil.copyfile)
+        (partial / "model_card.md").write_text(to_card(report, evidence), encoding="utf-8")
         (partial / "report.md").write_text(to_markdown(report), encoding="utf-8")
+        (partial / "report.html").write_text(to_html(report, evidence), encoding="utf-8")
         (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
 
     replace_all(folder, write, last="report.json")

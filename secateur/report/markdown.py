@@ -13,7 +13,7 @@ def to_markdown(report: Report) -> str:
     notices = "".join(f"- {notice}\n" for notice in report.notices) or "None.\n"
     return "\n".join(
         [
-            f"# {_title(report)}\n",
+            f"# {title(report)}\n",
             summary(report) + "\n",
             "## Before and after\n",
             markdown_table(*cost_table(report)),
@@ -36,7 +36,12 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
 
 
-def _title(report: Report) -> str:
-    model, dataset = report.parameters["model"], report.parameters["dataset"]
-    name = model["name"] or model["path"] or model["factory"]
-    return f"Pruning {name} on {dataset['name']}"
+def title(report: Report) -> str:
+    """Such as `Pruning lenet_5 on mnist_5k`."""
+    return f"Pruning {model_name(report)} on {report.parameters['dataset']['name']}"
+
+
+def model_name(report: Report) -> str:
+    """What the parameters call the model: an architecture, a file or a factory."""
+    model = report.parameters["model"]
+    return model["name"] or model["path"] or model["factory"]

@@ -90,9 +90,10 @@ def _factor(before: int | None, after: int | None) -> str:
         return ""
     if before == after:
         return "the same"
-    if before > after:
-        return f"{before / after:.1f}x less"
-    return f"{after / before:.1f}x more"
+    larger, smaller = max(before, after), min(before, after)
+    if larger < 1.05 * smaller:
+        return "about the same"
+    return f"{larger / smaller:.1f}x {'less' if before > after else 'more'}"
 
 
 def _sparsity(cost: Cost) -> float:

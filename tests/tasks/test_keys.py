@@ -165,10 +165,10 @@ def test_every_input_counts(name, change):
 
 def test_versions_count(monkeypatch):
     before = _keys()
-    from tasks.stage import _versions
+    from tasks.stage import versions
 
-    newer = {**_versions(), "keras": "99.0"}
-    monkeypatch.setattr("tasks.stage._versions", lambda: newer)
+    newer = {**versions(), "keras": "99.0"}
+    monkeypatch.setattr("tasks.stage.versions", lambda: newer)
     assert _changed(before) == ALL
 
 

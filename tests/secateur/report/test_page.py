@@ -1,0 +1,194 @@
+"""`report.html`: what stands in it, and how little it needs."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from secateur.evaluation.schema import Latency
+from secateur.report.evidence import Evidence
+from secateur.report.page import _SECTIONS, to_html
+from secateur.report.tables import cost_table, summary
+
+VOID = {"meta", "link", "input", "img", "br", "hr"}
+
+
+class _Page(HTMLParser):
+    """Reads a page and notes what matters; any element that is not closed in order fails."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.sources, self.open, self.text = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        self.seen = " ".join(" ".join(self.text).split())
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if "id" in found:
+            self.ids.append(found["id"])
+        if tag == "a":
+            self.links.append(found["href"])
+        self.sources += [found[name] for name in ("src", "href") if name in found and tag != "a"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+
+def _figures(text):
+    (found,) = re.findall(
+        r'<script type="application/json" id="figures">(.*?)</script>', text, re.S
+    )
+    return json.loads(found)
+
+
+def test_every_part_of_the_evidence_is_there(report, evidence):
+    text = to_html(report, evidence)
+    page = _Page(text)
+    assert summary(report) in page.seen
+    for row in cost_table(report)[1]:
+        assert " ".join(cell for cell in row if cell) in page.seen
+    assert [i for i in page.ids if i in _SECTIONS] == list(_SECTIONS)
+    assert page.links == [f"#{name}" for name in _SECTIONS]
+    assert set(_figures(text)) == {
+        *("size", "layers", "weights", "scores", "loss", "metric", "classes"),
+    }
+    changes = evidence.explanation.changes
+    assert f"{changes.lost} were right before alone" in page.seen
+    assert all(f"#{flip.index}" in page.seen for flip in changes.flips)
+    assert evidence.command in page.seen
+    assert "The layer 'logits' kept 50 weights." in page.seen
+    for record in report.stages:
+        assert record.key in page.seen
+
+
+def test_it_needs_nothing_from_outside(report, evidence):
+    page = _Page(to_html(report, evidence))
+    assert page.sources
+    assert all(source.startswith("data:") for source in page.sources)
+
+
+def test_it_is_small(report, evidence):
+    assert len(to_html(report, evidence).encode()) < 1_500_000
+
+
+def test_texts_of_users_are_no_markup(make, evidence):
+    name = "</script><b onload=x>&amp;"
+    layers = [layer.model_copy(update={"name": name}) for layer in make().layers]
+    told = evidence.explanation
+    weights = [w.model_copy(update={"path": name, "layer": name}) for w in told.weights]
+    changed = told.model_copy(update={"weights": weights})
+    given = Evidence(**{**vars(evidence), "explanation": changed})
+    text = to_html(make(layers=layers, notices=[name]), given)
+    page = _Page(text)
+    assert name in page.seen
+    assert "<b onload" not in text
+    # plotly.js reads a few elements in labels, so names reach it escaped.
+    (layer,) = _figures(text)["layers"]
+    assert all(html.unescape(label) == name for label in layer["layout"]["yaxis"]["ticktext"])
+    assert "<" not in json.dumps(layer["layout"]["yaxis"]["ticktext"])
+
+
+def test_a_run_without_evidence_has_fewer_sections(report):
+    page = _Page(to_html(report, Evidence()))
+    assert [i for i in page.ids if i in _SECTIONS] == ["cost", "layers", "notices", "lineage"]
+    assert page.links == ["#cost", "#layers", "#notices", "#lineage"]
+
+
+def test_a_run_that_is_no_classification_has_no_classes(make, evidence):
+    told = evidence.explanation.model_copy(update={"changes": None})
+    given = Evidence(**{**vars(evidence), "explanation": told, "pictures": None})
+    text = to_html(make(task="regression"), given)
+    assert "changes" not in _Page(text).ids
+    assert "classes" not in _figures(text)
+
+
+def test_a_run_without_masks_or_scores_has_neither(report, evidence):
+    told = evidence.explanation
+    weights = [weight.model_copy(update={"scores": None}) for weight in told.weights]
+    without = told.model_copy(update={"scores": None, "criterion": None, "weights": weights})
+    given = Evidence(**{**vars(evidence), "explanation": without, "masks": None})
+    text = to_html(report, given)
+    assert "masks" not in _Page(text).ids
+    assert "scores" not in _figures(text)
+
+
+def test_latency_and_sizes_are_shown_where_all_three_have_them(make):
+    speed = {"litert-1": Latency(median=0.5, p10=0.4, p90=0.6)}
+    costs = {
+        subject: getattr(make(), subject).model_copy(update={"latency_ms": speed})
+        for subject in ("dense", "pruned", "fine_tuned")
+    }
+    figures = _figures(to_html(make(**costs), Evidence()))
+    assert [choice["label"] for choice in figures["latency"]] == ["litert-1, median ms"]
+    assert [choice["label"] for choice in figures["size"]] == [
+        "nonzero weights",
+        "parameters",
+        "FLOPs",
+        "bytes (.keras)",
+        "bytes (.keras, gzip)",
+    ]
+    del costs["pruned"]
+    assert "latency" not in _figures(to_html(make(**costs), Evidence()))
+    points = figures["size"][0]["data"]
+    assert [(p["name"], p["x"], p["y"]) for p in points] == [
+        ("dense", [1000], [0.9312]),
+        ("pruned", [100], [0.5]),
+        ("fine-tuned", [100], [0.9187]),
+    ]
+
+
+def test_exports_are_listed_with_what_is_plainly_known(make):
+    exports = [
+        {"format": "litert", "bytes": 12_345, "difference": 1.25e-7, "more": {"x": 1}},
+        {"format": "onnx", "bytes": 9, "accuracy": 0.5},
+    ]
+    seen = _Page(to_html(make(exports=exports), Evidence())).seen
+    assert "format bytes difference accuracy" in seen
+    assert "litert 12,345 1.25e-07" in seen
+    assert "onnx 9 0.5" in seen
+
+
+def test_a_layer_is_left_zero_or_gone(report, evidence):
+    cut = evidence.explanation.weights[0].model_copy(
+        update={"shape_after": [30, 10], "nonzero_after": 300}
+    )
+    gone = evidence.explanation.weights[1].model_copy(
+        update={"shape_after": None, "values_after": None, "nonzero_after": 0}
+    )
+    whole = evidence.explanation.weights[2]
+    told = evidence.explanation.model_copy(update={"weights": [cut, gone, whole]})
+    text = to_html(report, Evidence(**{**vars(evidence), "explanation": told}))
+    (choice,) = _figures(text)["layers"]
+    assert {trace["name"]: trace["x"] for trace in choice["data"]} == {
+        "nonzero": [1 / 3, 0, 0.5],
+        "zero": [0, 0, 0.5],
+        "removed for good": [2 / 3, 1, 0],
+    }
+    seen = _Page(text).seen
+    assert "a|b Dense 30×30 → 30×10 900 → 300 300 0.00%" in seen
+    assert "3×3×2×4 → removed 72 → 0 0 removed" in seen
+
+
+@pytest.mark.parametrize(("classes", "drawn"), [(30, True), (31, False)])
+def test_a_large_confusion_matrix_is_a_list_of_pairs(report, evidence, classes, drawn):
+    changes = evidence.explanation.changes
+    empty = changes.classes[0].model_copy(update={"examples": 0})
+    more = [*changes.classes, *[empty] * (classes - len(changes.classes))]
+    told = evidence.explanation.model_copy(
+        update={"changes": changes.model_copy(update={"classes": more})}
+    )
+    page = _Page(to_html(report, Evidence(**{**vars(evidence), "explanation": told})))
+    assert ("confusion-after" in page.ids) is drawn
+    assert "taken for" in page.seen
