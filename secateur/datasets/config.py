@@ -15,7 +15,7 @@ class DatasetConfig(BaseModel):
     name: str = Field(
         default="mnist_5k",
         min_length=1,
-        description="Bundled `mnist_5k`, or any TFDS name (`cifar10`, `mnist:3.0.1`).",
+        description="Bundled `mnist_5k` or `digits`, or any TFDS name (`cifar10`, `mnist:3.0.1`).",
     )
     data_dir: str | None = Field(
         default=None,

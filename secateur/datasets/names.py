@@ -10,7 +10,7 @@ from pathlib import Path
 
 from secateur.datasets.config import DatasetConfig
 
-BUNDLED = ("mnist_5k",)
+BUNDLED = ("mnist_5k", "digits")
 """Data sets of this project: the names of `builders.BUILDERS`."""
 
 _CLASS = re.compile(r"^class\s+(\w+)\(", re.MULTILINE)
