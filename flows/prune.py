@@ -18,6 +18,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
+from secateur.report.tracking import open_experiment
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
@@ -25,6 +26,7 @@ from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.report import gather, report
 from tasks.tags import tag_flow_run
+from tasks.track import track_run
 
 
 def _run_name() -> str:
@@ -95,6 +97,8 @@ def prune(
     check_stages(refresh)
     if publish.approval:
         check_approval()
+    if publish.mlflow:
+        open_experiment(publish.mlflow)
     tag_flow_run(parameters.dataset.name, parameters.importance.criterion)
     with pinned():
         outcome = run_stages(parameters, set(refresh), through=wire_explained)
@@ -104,7 +108,7 @@ def prune(
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
-        return report(
+        written = report(
             given,
             outcome.results,
             outcome.evaluations,
@@ -114,6 +118,9 @@ def prune(
             outcome.explanation,
             command_line(parameters),
         )
+        if publish.mlflow:
+            track_run(publish.mlflow, written, outcome.results, parameters.output)
+        return written
 
 
 if __name__ == "__main__":

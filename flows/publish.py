@@ -25,3 +25,8 @@ class PublishConfig(BaseModel):
         description="The lowest accuracy on the test split that is good enough; of one below it "
         "the event secateur.accuracy.low tells, which an automation can pass on. Empty: no bar.",
     )
+    mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = Field(
+        default=None,
+        description="Name of the experiment in MLflow that the run is written to as well; the "
+        "server is that of the environment variable MLFLOW_TRACKING_URI. Empty: none.",
+    )

@@ -13,6 +13,9 @@ from secateur.report.markdown import to_markdown
 from secateur.report.page import to_html
 from secateur.report.schema import Report
 
+RESULTS = ("report.json", "report.html", "report.md", "model.keras", "model_card.md", "tensorboard")
+"""What a run leaves in its output folder."""
+
 _NOTHING = Evidence()
 
 

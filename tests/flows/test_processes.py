@@ -54,7 +54,7 @@ def test_a_run_killed_three_times_ends_at_the_same_weights(tmp_path, command):
     assert process.wait(timeout=300) == 0, process.stdout.read()
 
     assert _digest(output) == _digest(whole)
-    assert _built(output) == ["fine_tune", *["evaluate"] * 3]
+    assert _built(output) == ["fine_tune", *["evaluate"] * 3, "explain"]
     assert list((store / "partial").iterdir()) == []
     assert list((store / "tmp").iterdir()) == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-STAGES = ["load_data", "train", "importance", "prune", "fine_tune", *["evaluate"] * 3]
+STAGES = ["load_data", "train", "importance", "prune", "fine_tune", *["evaluate"] * 3, "explain"]
 
 
 def _cached(report):
@@ -41,7 +41,7 @@ def test_a_second_run_builds_nothing_and_another_ratio_only_what_follows(quick):
     assert _built(second) == []
     assert second.fine_tuned == first.fine_tuned
     other = quick(target={"ratio": 0.5})
-    assert _built(other) == ["prune", "fine_tune", "evaluate", "evaluate"]
+    assert _built(other) == ["prune", "fine_tune", "evaluate", "evaluate", "explain"]
 
 
 def test_refresh_runs_a_stage_again_and_what_follows_stays(quick):
@@ -53,7 +53,7 @@ def test_refresh_runs_a_stage_again_and_what_follows_stays(quick):
 def test_another_seed_of_fine_tuning_shares_the_dense_model(quick):
     quick()
     other = quick(fine_tune={"epochs": 1, "seed": 7})
-    assert _built(other) == ["fine_tune", "evaluate"]
+    assert _built(other) == ["fine_tune", "evaluate", "explain"]
 
 
 def test_a_run_is_named_and_tagged(quick):

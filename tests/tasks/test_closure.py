@@ -84,6 +84,8 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     chosen = {"model": convolutional, "scores": plain}
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
     (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
+    compared = {"data": data, "dense": convolutional, "pruned": pruned, "tuned": tuned}
+    _run("explain", {**compared, "scores": plain, "fits": [convolutional, tuned]})
     _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
     calibration = {"importance": {"criterion": "magnitude", "examples": 20}, "seed": 1}
     cuts = [

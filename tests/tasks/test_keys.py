@@ -15,6 +15,7 @@ from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.fine_tune import fine_tune
 from tasks.importance import importance
 from tasks.load_data import load_data
@@ -22,7 +23,10 @@ from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = {stage.name: stage for stage in (load_data, train, importance, prune, fine_tune, evaluate)}
+STAGES = {
+    stage.name: stage
+    for stage in (load_data, train, importance, prune, fine_tune, evaluate, explain)
+}
 ALL = set(STAGES)
 
 
@@ -30,7 +34,7 @@ def _reference(name, uri="file:///here"):
     return Reference(key=name * 64, digest=f"content of {name}", uri=uri)
 
 
-DATA, DENSE, SCORES, PRUNED = (_reference(name) for name in "abcd")
+DATA, DENSE, SCORES, PRUNED, TUNED = (_reference(name) for name in "abcdf")
 ARGUMENTS = {
     "load_data": {"dataset": DatasetConfig()},
     "train": {"data": DATA, "model": ModelConfig(), "train": TrainConfig(), "seed": 1},
@@ -38,6 +42,14 @@ ARGUMENTS = {
     "prune": {"model": DENSE, "scores": SCORES, "target": TargetConfig(ratio=0.9)},
     "fine_tune": {"data": DATA, "pruned": PRUNED, "fine_tune": FineTuneConfig(), "seed": 1},
     "evaluate": {"data": DATA, "model": DENSE},
+    "explain": {
+        "data": DATA,
+        "dense": DENSE,
+        "pruned": PRUNED,
+        "tuned": TUNED,
+        "scores": SCORES,
+        "fits": [DENSE, TUNED],
+    },
 }
 
 
@@ -102,7 +114,11 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/importance/criteria/gradient.py", {"importance"}),
         ("secateur/importance/criteria/wanda.py", {"importance"}),
         ("secateur/importance/gradients/engine.py", {"importance"}),
-        ("secateur/importance/scores.py", {"importance", "prune"}),
+        ("secateur/importance/scores.py", {"importance", "prune", "explain"}),
+        ("secateur/sparsity/masks.py", {"prune", "fine_tune", "explain"}),
+        ("secateur/explanation/changes.py", {"explain"}),
+        ("secateur/report/events.py", {"explain"}),
+        ("secateur/report/page.py", set()),
         ("secateur/sparsity/config.py", {"prune"}),
         ("secateur/sparsity/select.py", {"prune"}),
         ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
@@ -157,6 +173,10 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("fine_tune", {"fine_tune": FineTuneConfig(epochs=1)}),
         ("evaluate", {"model": _reference("e")}),
         ("evaluate", {"data": _reference("e")}),
+        ("explain", {"tuned": _reference("e")}),
+        ("explain", {"scores": None}),
+        ("explain", {"fits": [DENSE, _reference("e")]}),
+        ("explain", {"fits": [DENSE]}),
     ],
 )
 def test_every_input_counts(name, change):

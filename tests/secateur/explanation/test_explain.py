@@ -80,7 +80,7 @@ def test_pictures_are_those_of_the_examples(pruned, data):
 
 
 def test_weights_and_scores_are_counted(pruned):
-    dense, _, scores, masks, (found, _) = pruned
+    dense, _, _, masks, (found, _) = pruned
     assert [w.path for w in found.weights] == ["conv/kernel", "hidden/kernel", "logits/kernel"]
     conv, hidden, _ = found.weights
     assert (conv.scores, conv.shape_before) == (None, [3, 3, 1, 4])
