@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from importlib import resources
 from typing import Any
-
-from jinja2 import Environment
 
 from secateur.report import page_changes, page_layers
 from secateur.report.evidence import Evidence
@@ -15,10 +12,10 @@ from secateur.report.figures import class_choices, cost_choices, latencies, laye
 from secateur.report.figures_training import training_choices
 from secateur.report.figures_values import score_choices, weight_choices
 from secateur.report.markdown import title
+from secateur.report.pages import render
 from secateur.report.schema import Report
 from secateur.report.tables import cost_table, summary
 
-_ASSETS = "assets"
 WEIGHTS = 100
 """Weights whose histograms the page holds, at most."""
 
@@ -48,7 +45,9 @@ def to_html(report: Report, evidence: Evidence) -> str:
         "changes": changes is not None,
         "notices": bool(report.notices),
     }
-    return _template().render(
+    return render(
+        "report.html",
+        figures,
         title=title(report),
         summary=summary(report),
         tiles=_tiles(report),
@@ -57,8 +56,6 @@ def to_html(report: Report, evidence: Evidence) -> str:
             for i, t in _SECTIONS.items()
             if shown.get(i, True)
         ],
-        figures={name: choices for name, choices in figures.items() if choices},
-        figures_json=_script_json({name: found for name, found in figures.items() if found}),
         captions=captions,
         cost_table=cost_table(report),
         layer_table=page_layers.table(report, told),
@@ -75,32 +72,8 @@ def to_html(report: Report, evidence: Evidence) -> str:
         command=evidence.command,
         lineage=[_stage(place, report, evidence) for place in range(len(report.stages))],
         parameters=json.dumps(report.parameters, indent=2, ensure_ascii=False),
-        versions=evidence.versions,
-        style=_asset("report.css"),
-        script=_asset("report.js"),
-        plotly=plotly_js(),
+        versions={k: v for k, v in evidence.versions.items() if k != "store"},
     )
-
-
-def plotly_js() -> str:
-    """plotly.js, its basic bundle (MIT licence): scatter and bar charts."""
-    return _asset("plotly-basic.min.js").replace("</script", "<\\/script")
-
-
-@functools.cache
-def _template():
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("report.html"))
-
-
-@functools.cache
-def _asset(name: str) -> str:
-    return (resources.files("secateur.report") / _ASSETS / name).read_text(encoding="utf-8")
-
-
-def _script_json(value: Any) -> str:
-    """JSON that can stand inside a `script` element, whatever texts are in it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _figures(report: Report, evidence: Evidence) -> dict[str, list]:

@@ -5,13 +5,21 @@ import datetime
 import numpy as np
 import pytest
 
-from secateur.evaluation.schema import Cost, FileSize, LayerCount
+from secateur.evaluation.schema import Cost, Evaluation, FileSize, LayerCount, Score
 from secateur.explanation.changes import Answers, compare
 from secateur.explanation.histograms import histogram, score_histogram
 from secateur.explanation.schema import Explanation, WeightFacts
 from secateur.report.evidence import Evidence, Origin
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
+from secateur.report.sweep import (
+    SweepReport,
+    Variant,
+    dense_figures,
+    done,
+    figures_of,
+    fronts_of,
+)
 
 
 def cost(nonzero, accuracy, loss, gzip=4_000, flops=9_400):
@@ -77,6 +85,47 @@ def make():
 @pytest.fixture
 def report(make):
     return make()
+
+
+@pytest.fixture
+def sweep():
+    """What a sweep of three variants and two seeds found out."""
+    trials = []
+    for variant, (nonzero, accuracy) in enumerate([(500, 0.93), (100, 0.9), (200, 0.8)]):
+        for seed in (0, 1):
+            share = accuracy + 0.01 * seed
+            score = Score(loss=0.3, metrics={"accuracy": share})
+            evaluations = {
+                subject: Evaluation(cost=found, validation=score, layers=[], notices=[])
+                for subject, found in (
+                    ("dense", cost(1_000, 0.9312, 0.25)),
+                    ("pruned", cost(nonzero, 0.5, 1.5)),
+                    ("fine_tuned", cost(nonzero, share, 0.3, gzip=4 * nonzero)),
+                )
+            }
+            values = {"target.ratio": 1 - nonzero / 1_000, "fine_tune.seed": seed}
+            trials.append(done(f"v{variant} s{seed}", values, variant, "k", evaluations))
+    variants = [
+        Variant(
+            name=f"<ratio>={trials[2 * place].sparsity}",
+            values={},
+            figures=figures_of(trials[2 * place : 2 * place + 2]),
+        )
+        for place in range(3)
+    ]
+    return SweepReport(
+        parameters={
+            "model": {"name": "simple_net", "path": None, "factory": None},
+            "dataset": {"name": "mnist_5k"},
+        },
+        axes={"target.ratio": [0.5, 0.9, 0.8], "fine_tune.seed": [0, 1]},
+        metric="accuracy",
+        dense=dense_figures(trials),
+        trials=trials,
+        variants=variants,
+        fronts=fronts_of(variants),
+        notices=["One was left out."],
+    )
 
 
 def facts(path, shape, ratio=0.5, after=None):

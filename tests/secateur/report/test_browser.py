@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secateur.report.files import write_results
+from secateur.report.sweep_files import write_sweep
 from tests.browser import CHROMIUM, chromium
 
 pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
@@ -21,13 +22,14 @@ def browser():
 
 
 @pytest.fixture
-def visit(browser, report, evidence, tmp_path):
-    """Opens `report.html` in a browser of a size and a colour scheme, and looks at all of it."""
+def visit(browser, report, evidence, sweep, tmp_path):
+    """Opens a page in a browser of a size and a colour scheme, and looks at all of it."""
     (tmp_path / "model.keras").write_bytes(b"a model")
     write_results(tmp_path / "out", report, tmp_path / "model.keras", evidence)
+    write_sweep(tmp_path / "out", sweep, {})
     contexts = []
 
-    def opened(width, scheme="light"):
+    def opened(width, scheme="light", name="report.html"):
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True
         )
@@ -37,7 +39,7 @@ def visit(browser, report, evidence, tmp_path):
         page.on("console", lambda message: page.troubles.append(message.text))
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
         page.on("request", lambda request: page.requests.append(request.url))
-        page.goto((tmp_path / "out" / "report.html").as_uri())
+        page.goto((tmp_path / "out" / name).as_uri())
         for plot in page.locator(".plot").all():
             plot.scroll_into_view_if_needed()
             plot.locator(".main-svg").first.wait_for()
@@ -48,17 +50,17 @@ def visit(browser, report, evidence, tmp_path):
         context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_it_opens_without_a_network_and_without_an_error(visit, width, scheme):
-    page = visit(width, scheme)
+@pytest.mark.parametrize(("name", "plots"), [("report.html", 7), ("sweep.html", 1)])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_it_opens_without_a_network_and_without_an_error(visit, width, scheme, name, plots):
+    page = visit(width, scheme, name)
     assert page.troubles == []
     outside = [url for url in page.requests if not url.startswith(("file:", "data:"))]
     assert outside == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     broken = "[...document.images].filter((image) => !image.naturalWidth).length"
     assert page.evaluate(broken) == 0
-    assert page.locator(".plot").count() == 7
+    assert page.locator(".plot").count() == plots
     light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert light is (scheme == "light")
 
