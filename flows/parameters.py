@@ -14,7 +14,6 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
-from secateur.report.tracking import check_tracking
 from secateur.schema import tell_bounds
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
@@ -76,5 +75,4 @@ class PruneParameters(BaseModel):
         check_dataset(self.dataset)
         check_model(self.model)
         check_output(self.output)
-        if self.publish.mlflow is not None:
-            check_tracking()
+        self.publish.check()

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.report.tracking import check_tracking
 from secateur.schema import tell_bounds
 
 
@@ -30,3 +31,12 @@ class PublishConfig(BaseModel):
         description="Name of the experiment in MLflow that the run is written to as well; the "
         "server is that of the environment variable MLFLOW_TRACKING_URI. Empty: none.",
     )
+
+    def check(self) -> None:
+        """Refuses what this machine has not installed.
+
+        Raises:
+            ValueError: One sentence.
+        """
+        if self.mlflow is not None:
+            check_tracking()
