@@ -12,17 +12,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from secateur.evaluation.schema import Evaluation
-from secateur.explanation.schema import Explanation
-from secateur.report.evidence import Evidence, Origin
+from secateur.report.evidence import Evidence
 from secateur.report.files import write_results
-from secateur.report.histories import named
-from secateur.report.markdown import to_markdown
+from secateur.report.markdown import lost_examples, to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
-from secateur.sparsity.masks import Masks
-from secateur.store import Artifact, Reference
+from secateur.store import Reference
 from tasks.announce import announce
-from tasks.stage import StageResult, can_pass, read, versions
+from tasks.evidence import evidence_of
+from tasks.stage import StageResult, can_pass, read
 
 
 @task(
@@ -57,10 +55,10 @@ def report(
         command: What runs the same again.
     """
     written = gather(parameters, results, evaluations)
-    evidence, logs = _evidence(results, explanation, command)
+    evidence, logs = evidence_of(results, explanation, command)
     write_results(output, written, read(final).directory / "model.keras", evidence, logs)
     get_run_logger().info(summary(written))
-    _show_in_ui(written, output)
+    _show_in_ui(written, evidence, output)
     _announce(written, bar, output)
     return written
 
@@ -88,42 +86,6 @@ def gather(
     )
 
 
-def _evidence(
-    results: Sequence[StageResult], explanation: Reference | None, command: str
-) -> tuple[Evidence, Path | None]:
-    """What the page shows beside the report, and the folder of TensorBoard's logs."""
-    artifacts = [read(result) for result in results]
-    told, pictures, logs = None, None, None
-    if explanation is not None:
-        folder = read(explanation).directory
-        (told, pictures), logs = Explanation.load(folder), folder / "tensorboard"
-    chosen = [a.directory / "masks.npz" for a in artifacts if a.stage == "prune"]
-    evidence = Evidence(
-        command=command,
-        data=next((a.metadata["info"] for a in artifacts if a.stage == "load_data"), {}),
-        versions=versions(),
-        origins=[
-            _origin(result, artifact) for result, artifact in zip(results, artifacts, strict=True)
-        ],
-        histories=named((a.stage, a.metadata.get("history", {})) for a in artifacts),
-        explanation=told,
-        pictures=pictures,
-        masks=Masks.load(chosen[-1]) if chosen and chosen[-1].exists() else None,
-    )
-    return evidence, logs if logs is not None and logs.exists() else None
-
-
-def _origin(result: StageResult, artifact: Artifact) -> Origin:
-    return Origin(
-        record=result.record,
-        parameters=artifact.inputs.get("parameters", {}),
-        upstream=artifact.inputs.get("upstream", {}),
-        digest=artifact.digest,
-        created=artifact.created,
-        seconds=artifact.seconds,
-    )
-
-
 def _evaluation(reference: Reference) -> Evaluation:
     text = (read(reference).directory / "evaluation.json").read_text()
     return Evaluation.model_validate_json(text)
@@ -135,9 +97,11 @@ def _notices(results: Sequence[StageResult]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _show_in_ui(report: Report, output: Path) -> None:
+def _show_in_ui(report: Report, evidence: Evidence, output: Path) -> None:
     text = f"{to_markdown(report)}\nWith charts, masks and examples: `{output}/report.html`\n"
-    create_markdown_artifact(text, key="report", description="The run's report")
+    create_markdown_artifact(
+        f"{text}{lost_examples(evidence)}", key="report", description="The run's report"
+    )
     header, rows = layer_table(report)
     table = [dict(zip(header, row, strict=True)) for row in rows]
     create_table_artifact(table, key="layers", description="Sparsity of each layer")

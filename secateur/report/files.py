@@ -66,13 +66,22 @@ def write_results(
     def write(partial: Path) -> None:
         shutil.copyfile(model, partial / "model.keras")
         if logs is not None:
-            shutil.copytree(logs, partial / "tensorboard", copy_function=shutil.copyfile)
+            _copy(logs, partial / "tensorboard")
         (partial / "model_card.md").write_text(to_card(report, evidence), encoding="utf-8")
         (partial / "report.md").write_text(to_markdown(report), encoding="utf-8")
         (partial / "report.html").write_text(to_html(report, evidence), encoding="utf-8")
         (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
 
     replace_all(folder, write, last="report.json")
+
+
+def _copy(folder: Path, copy: Path) -> None:
+    """Copies files of any depth; unlike `shutil.copytree` it stops at the first error."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            target = copy / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
 
 
 def replace_all(folder: Path, write: Callable[[Path], None], last: str) -> None:

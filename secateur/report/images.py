@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+_CELL, _CAPTION, _COLUMNS = 96, 22, 6
+"""Of a sheet: pixels of a picture's square and of its caption, and squares in a row."""
 MASK_CELLS = 1 << 18
 """Weights of a mask that is drawn, at most."""
 MASK_SIDE = 1_600
@@ -56,6 +59,32 @@ def mask_uri(mask: np.ndarray) -> str:
     image = Image.fromarray(np.where(cells, 0, 1).astype(np.uint8), mode="P")
     image.putpalette([0, 0, 0, 255, 255, 255])
     return _uri(image, "PNG", optimize=True, bits=1, transparency=1)
+
+
+def sheet_uri(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> str:
+    """Pictures side by side on one sheet, as a PNG file, each with a caption below it.
+
+    Args:
+        pictures: Bytes of shape `(height, width, 1 or 3)`, not none.
+        captions: A few letters for each.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    columns = min(_COLUMNS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * _CELL, rows * (_CELL + _CAPTION)), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=_CAPTION - 8)
+    for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left, top = place % columns * _CELL, place // columns * (_CELL + _CAPTION)
+        image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+        image.thumbnail((_CELL - 8, _CELL - 8))
+        factor = max(1, (_CELL - 8) // max(image.size))
+        size = (image.width * factor, image.height * factor)
+        image = image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+        sheet.paste(image, (left + (_CELL - size[0]) // 2, top + 4))
+        draw.text((left + _CELL / 2, top + _CELL), caption, "black", font, anchor="ma")
+    return _uri(sheet, "PNG", optimize=True)
 
 
 def _uri(image, kind: str, **options) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from secateur.report.evidence import Evidence
+from secateur.report.images import sheet_uri
 from secateur.report.schema import Report
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
 
@@ -45,3 +47,19 @@ def model_name(report: Report) -> str:
     """What the parameters call the model: an architecture, a file or a factory."""
     model = report.parameters["model"]
     return model["name"] or model["path"] or model["factory"]
+
+
+def lost_examples(evidence: Evidence) -> str:
+    """Pictures of examples that were right before and are wrong at the end, where there are any."""
+    changes = evidence.explanation.changes if evidence.explanation else None
+    if changes is None or evidence.pictures is None:
+        return ""
+    lost = [f for f in changes.flips if f.before == f.label and f.picture is not None]
+    if not lost:
+        return ""
+    names = [each.name for each in changes.classes]
+    sheet = sheet_uri(
+        [evidence.pictures[flip.picture] for flip in lost],
+        [f"{names[flip.before]} > {names[flip.after]}"[:14] for flip in lost],
+    )
+    return f"\nRight before, wrong at the end:\n\n![The examples]({sheet})\n"

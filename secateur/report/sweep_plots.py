@@ -73,7 +73,7 @@ def choices(report: SweepReport) -> list[Choice]:
 
 def _dense_line(height: float) -> dict[str, Any]:
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": height, "y1": height}
-    note = {"xref": "paper", "x": 1, "xanchor": "right", "y": height, "yanchor": "bottom"}
+    note = {"xref": "paper", "x": 0, "xanchor": "left", "y": height, "yanchor": "bottom"}
     return {
         "shapes": [{**line, "line": {"color": "var(--pruned)", "width": 1.5, "dash": "dash"}}],
         "annotations": [{**note, "text": "dense", "showarrow": False}],

@@ -85,13 +85,15 @@ def test_text_is_utf_8_whatever_the_locale(make, model, tmp_path):
     assert json.loads((out / "report.json").read_bytes())["notices"] == ["Größe → 0"]
 
 
-@pytest.mark.parametrize("file", ["model.keras", "report.html", "report.json"])
+@pytest.mark.parametrize("file", ["model.keras", "events", "report.html", "report.json"])
 def test_a_disk_that_gets_full_leaves_the_earlier_run_whole(
     file, make, model, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
     write_results(out, make(sparsity=0.5), model)
     before = _content(out)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "events").write_bytes(b"events")
     copyfile, write_text = shutil.copyfile, Path.write_text
 
     def full(path):
@@ -104,7 +106,7 @@ def test_a_disk_that_gets_full_leaves_the_earlier_run_whole(
         Path, "write_text", lambda self, text, **o: (full(self), write_text(self, text, **o))
     )
     with pytest.raises(OutputError) as error:
-        write_results(out, make(sparsity=0.9), model)
+        write_results(out, make(sparsity=0.9), model, logs=tmp_path / "logs")
     assert error.value.errno == errno.ENOSPC
     assert str(error.value).startswith(
         f"The results cannot be written to {str(out)!r} (No space left on device); make room"

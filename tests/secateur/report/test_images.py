@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from secateur.report.images import mask_cells, mask_uri, picture_uri
+from secateur.report.images import mask_cells, mask_uri, picture_uri, sheet_uri
 
 _shapes = arrays.array_shapes(min_dims=1, max_dims=5, min_side=1, max_side=6)
 
@@ -61,3 +61,24 @@ def test_a_large_picture_takes_few_bytes():
     assert len(uri) < 4_000
     error = np.abs(np.asarray(_open(uri).convert("RGB")).astype(int) - pixels)
     assert error.mean() < 8
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (6, 1), (7, 2)])
+def test_a_sheet_holds_every_picture_in_its_order(count, rows):
+    shades = [30 * number + 20 for number in range(count)]
+    pictures = [np.full((28, 14, 1), shade, np.uint8) for shade in shades]
+    seen = np.asarray(_open(sheet_uri(pictures, ["a → b"] * count)))
+    cell = seen.shape[1] // min(count, 6)
+    high = seen.shape[0] // rows
+    assert (seen[::high, :] == 255).all()  # white around them
+    middles = [
+        seen[row * high + cell // 2, column * cell + cell // 2, 0]
+        for row in range(rows)
+        for column in range(min(count, 6))
+    ]
+    assert middles[:count] == shades
+
+
+def test_a_large_picture_fits_its_square():
+    seen = _open(sheet_uri([np.zeros((300, 500, 3), np.uint8)], ["x"]))
+    assert max(seen.size) < 130

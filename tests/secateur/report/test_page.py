@@ -11,6 +11,7 @@ import pytest
 
 from secateur.evaluation.schema import Latency
 from secateur.report.evidence import Evidence
+from secateur.report.markdown import lost_examples
 from secateur.report.page import _SECTIONS, to_html
 from secateur.report.tables import cost_table, summary
 
@@ -192,3 +193,9 @@ def test_a_large_confusion_matrix_is_a_list_of_pairs(report, evidence, classes, 
     page = _Page(to_html(report, Evidence(**{**vars(evidence), "explanation": told})))
     assert ("confusion-after" in page.ids) is drawn
     assert "taken for" in page.seen
+
+
+def test_the_ui_is_shown_the_examples_that_were_lost(evidence):
+    assert "](data:image/png;base64," in lost_examples(evidence)
+    assert lost_examples(Evidence()) == ""
+    assert lost_examples(Evidence(**{**vars(evidence), "pictures": None})) == ""
