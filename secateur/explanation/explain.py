@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from secateur.datasets.dataset import Dataset, Split
 from secateur.explanation.changes import Answers, compare
@@ -16,8 +15,9 @@ from secateur.explanation.schema import Changes, Explanation, WeightFacts
 from secateur.importance.scores import Scores
 from secateur.models.weights import PrunableWeight, prunable_weights
 from secateur.sparsity.masks import Masks
-from secateur.training.batches import ordered
 from secateur.training.objective import classification_loss
+
+_BATCH = 1024
 
 
 def explain(
@@ -111,12 +111,12 @@ def _changes(
 def _answers(model: keras.Model, split: Split) -> Answers:
     """The most probable class of each example, and its probability."""
     logits = classification_loss(model).from_logits
-
-    @tf.function(reduce_retracing=True)
-    def step(x):
-        given = tf.cast(model(x, training=False), tf.float32)
-        shares = tf.nn.softmax(given) if logits else given
-        return tf.argmax(shares, axis=-1), tf.reduce_max(shares, axis=-1)
-
-    found = [step(x) for x, _ in ordered(split, 1024)]
-    return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    classes, confidence = [], []
+    # Not compiled: of one pass over the examples, tracing would take the most time.
+    for start in range(0, len(split), _BATCH):
+        x, _ = split.arrays(np.arange(start, min(start + _BATCH, len(split))))
+        given = keras.ops.cast(model(x, training=False), "float32")
+        shares = keras.ops.convert_to_numpy(keras.ops.softmax(given) if logits else given)
+        classes.append(shares.argmax(axis=-1))
+        confidence.append(shares.max(axis=-1))
+    return Answers(np.concatenate(classes), np.concatenate(confidence))
