@@ -61,9 +61,13 @@ def cost_choices(report: Report, costs: Mapping[str, Mapping[str, float]], unit:
             }
             for field, name in SUBJECTS
         ]
+        shares = percent_axis() if are_shares(report) else {}
         layout = {
             "xaxis": {"title": {"text": text(label)}, "rangemode": "tozero", "tickformat": "~s"},
-            "yaxis": {"title": {"text": text(metric)}, **percent_axis(report.task)},
+            "yaxis": {
+                "title": {"text": text(metric)},
+                **(percent_axis() if are_shares(report) else {}),
+            },
         }
         if unit:
             layout["xaxis"].pop("tickformat")
@@ -71,9 +75,14 @@ def cost_choices(report: Report, costs: Mapping[str, Mapping[str, float]], unit:
     return found
 
 
-def percent_axis(task: str) -> dict[str, Any]:
-    """How an axis of a metric is written: shares as percent."""
-    return {} if task == "regression" else {"tickformat": ".1~%"}
+def percent_axis() -> dict[str, Any]:
+    """How an axis of shares is written."""
+    return {"tickformat": ".1~%"}
+
+
+def are_shares(report: Report) -> bool:
+    """Whether the metrics are shares, such as an accuracy; those of a regression are not."""
+    return report.task != "regression"
 
 
 def sizes(report: Report) -> dict[str, dict[str, float]]:

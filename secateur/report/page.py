@@ -8,7 +8,14 @@ from typing import Any
 
 from secateur.report import page_changes, page_layers
 from secateur.report.evidence import Evidence
-from secateur.report.figures import class_choices, cost_choices, latencies, layer_choices, sizes
+from secateur.report.figures import (
+    are_shares,
+    class_choices,
+    cost_choices,
+    latencies,
+    layer_choices,
+    sizes,
+)
 from secateur.report.figures_training import training_choices
 from secateur.report.figures_values import score_choices, weight_choices
 from secateur.report.markdown import title
@@ -91,8 +98,12 @@ def _figures(report: Report, evidence: Evidence) -> dict[str, list]:
         "layers": layer_choices(page_layers.rows(report, told)),
         "weights": weight_choices(weights),
         "scores": score_choices(told.scores, weights, told.criterion or "") if told else [],
-        "loss": training("loss", report.task),
-        "metric": [c for name in measured for c in training(name, report.task)],
+        "loss": training("loss", share=False),
+        "metric": [
+            choice
+            for name in measured
+            for choice in training(name, share=are_shares(report) and name in report.dense.metrics)
+        ],
         "classes": class_choices(told.changes) if told and told.changes else [],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +12,7 @@ import pytest
 
 from secateur.evaluation.schema import Latency
 from secateur.report.evidence import Evidence
+from secateur.report.figures_training import POINTS
 from secateur.report.markdown import lost_examples
 from secateur.report.page import _SECTIONS, to_html
 from secateur.report.tables import cost_table, summary
@@ -199,3 +201,30 @@ def test_the_ui_is_shown_the_examples_that_were_lost(evidence):
     assert "](data:image/png;base64," in lost_examples(evidence)
     assert lost_examples(Evidence()) == ""
     assert lost_examples(Evidence(**{**vars(evidence), "pictures": None})) == ""
+
+
+def test_a_long_training_has_few_points_and_its_last_epoch(report):
+    losses = [1 / (1 + epoch) for epoch in range(2_500)]
+    history = {"loss": losses, "accuracy": [math.nan] * 2_500}
+    figures = _figures(to_html(report, Evidence(histories={"train": history})))
+    (curve,) = figures["loss"][0]["data"]
+    assert len(curve["x"]) == len(curve["y"]) <= POINTS
+    assert curve["x"][-1] == 2_500
+    assert [losses[epoch - 1] for epoch in curve["x"]] == pytest.approx(curve["y"], rel=1e-5)
+    assert set(figures["metric"][0]["data"][0]["y"]) == {None}
+
+
+def test_trainings_stand_one_behind_the_other(report, evidence):
+    (choice,) = _figures(to_html(report, evidence))["loss"]
+    assert [(t["name"], t["x"]) for t in choice["data"]] == [
+        ("training", [1, 2]),
+        ("validation", [1, 2]),
+        ("training", [3, 4]),
+        ("validation", [3, 4]),
+    ]
+    assert [note["text"] for note in choice["layout"]["annotations"]] == ["train", "fine-tune"]
+    (border,) = choice["layout"]["shapes"]
+    assert border["x0"] == 2.5
+    assert "tickformat" not in choice["layout"]["yaxis"]
+    (choice,) = _figures(to_html(report, evidence))["metric"]
+    assert "%" in choice["layout"]["yaxis"]["tickformat"]
