@@ -64,10 +64,7 @@ def cost_choices(report: Report, costs: Mapping[str, Mapping[str, float]], unit:
         shares = percent_axis() if are_shares(report) else {}
         layout = {
             "xaxis": {"title": {"text": text(label)}, "rangemode": "tozero", "tickformat": "~s"},
-            "yaxis": {
-                "title": {"text": text(metric)},
-                **(percent_axis() if are_shares(report) else {}),
-            },
+            "yaxis": {"title": {"text": text(metric)}, **shares},
         }
         if unit:
             layout["xaxis"].pop("tickformat")
