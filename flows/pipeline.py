@@ -12,10 +12,12 @@ from secateur.store import Reference
 from tasks.check import check
 from tasks.evaluate import evaluate
 from tasks.explain import explain
+from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.fine_tune_gradual import fine_tune_gradual
 from tasks.importance import importance
 from tasks.load_data import load_data
+from tasks.measure import measure
 from tasks.prune import prune
 from tasks.prune_rewriting import prune_rewriting
 from tasks.prune_structure import prune_structure
@@ -24,7 +26,17 @@ from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
 
-StageName = Literal["load_data", "train", "importance", "prune", "fine_tune", "evaluate", "explain"]
+StageName = Literal[
+    "load_data",
+    "train",
+    "importance",
+    "prune",
+    "fine_tune",
+    "evaluate",
+    "export",
+    "measure",
+    "explain",
+]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
 
@@ -35,17 +47,29 @@ class Outcome(NamedTuple):
     Attributes:
         final: The artifact with the final model.
         evaluations: Those of `dense`, `pruned` and `fine_tuned`.
+        exports: `files` of the final model, `dense_files` and `measured`, which compares them;
+            empty where nothing is exported.
         explanation: That of `explain`, if it was run.
         results: What each stage gave, in order.
     """
 
     final: Reference
     evaluations: dict[str, Reference]
+    exports: dict[str, Reference]
     explanation: Reference | None
     results: list[StageResult]
 
 
-class _Ways(NamedTuple):
+class Wired(NamedTuple):
+    """What `run` gave for the stages of one run: see `Outcome`."""
+
+    final: Any
+    evaluations: dict[str, Any]
+    exports: dict[str, Any]
+    explanation: Any = None
+
+
+class Ways(NamedTuple):
     """What pruning and fine-tuning gave: models, the last scores if any, and each training."""
 
     pruned: Any
@@ -54,40 +78,54 @@ class _Ways(NamedTuple):
     fits: list
 
 
-def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], R | None]:
-    """Calls `run(stage, **arguments)` for each stage that a trial needs, in order.
+def wire(p: PruneParameters, run: Callable[..., R], explained: bool = False) -> Wired:
+    """Calls `run(stage, **arguments)` for each stage in order.
 
     Args:
         p: Resolved parameters.
         run: Gives a reference to the stage's artifact.
+        explained: Also find out what pruning changed, which trials of a sweep do not need.
 
     Returns:
-        What `run` gave for the final model, for the evaluations by subject, and for the stage
-        `explain`.
+        What `run` gave.
     """
-    return _wire(p, run, explained=False)
-
-
-def wire_explained(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], R | None]:
-    """The same, and then what pruning changed."""
-    return _wire(p, run, explained=True)
-
-
-def _wire(p: PruneParameters, run: Callable[..., R], explained: bool):
     data, dense = wire_train(p, run)
-    way = _gradual if p.target.schedule == "gradual" else _in_rounds
+    way = _gradual if p.target.schedule == "gradual" else wire_rounds
     ways = way(p, run, data, dense)
     subjects = {"dense": dense, "pruned": ways.pruned, "fine_tuned": ways.tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, subject=subject)
         for subject, model in subjects.items()
     }
+    exports = _exports(p, run, data, dense, ways.tuned)
     if not explained:
-        return ways.tuned, evaluations, None
-    fits = [dense, *ways.fits]
+        return Wired(ways.tuned, evaluations, exports)
     models = {"dense": dense, "pruned": ways.pruned, "tuned": ways.tuned}
+    fits = [dense, *ways.fits]
     explanation = run(explain, data=data, **models, scores=ways.scores, fits=fits)
-    return ways.tuned, evaluations, explanation
+    return Wired(ways.tuned, evaluations, exports, explanation)
+
+
+def wire_explained(p: PruneParameters, run: Callable[..., R]) -> Wired:
+    """The same, and then what pruning changed."""
+    return wire(p, run, explained=True)
+
+
+def _exports(
+    p: PruneParameters, run: Callable[..., R], data: R, dense: R, tuned: R
+) -> dict[str, R]:
+    """The final model in the formats that are asked for, measured beside the dense one."""
+    if not p.export.asked:
+        return {}
+    files = run(export, data=data, model=tuned, export=p.export, seed=p.seed, subject="fine_tuned")
+    timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
+    if not timed:
+        return {"files": files}
+    plain = p.export.model_copy(update={"formats": timed, "quantize": None})
+    beside = run(export, data=data, model=dense, export=plain, seed=p.seed, subject="dense")
+    models = {"dense": dense, "pruned": tuned}
+    measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)
+    return {"files": files, "dense_files": beside, "measured": measured}
 
 
 def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
@@ -105,7 +143,7 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     return data, dense, scores
 
 
-def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> _Ways:
+def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> Ways:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned, fits = dense, None, []
     targets = rounds(p.target, of_the_rest=p.target.cuts)
@@ -121,20 +159,20 @@ def _in_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> 
             pruned = run(prune_rewriting, **how, **scoring)
         else:
             pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
-        model = run(fine_tune, data=data, pruned=pruned, **_tuning(p), **label)
+        model = run(fine_tune, data=data, pruned=pruned, **tuning(p), **label)
         fits.append(model)
-    return _Ways(pruned, model, how.get("scores"), fits)
+    return Ways(pruned, model, how.get("scores"), fits)
 
 
-def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> _Ways:
+def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> Ways:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **_tuning(p), **prunes)
+    tuned = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
     pruned = run(prune, model=dense, target=p.target, chosen=tuned)
-    return _Ways(pruned, tuned, None, [tuned])
+    return Ways(pruned, tuned, None, [tuned])
 
 
-def _tuning(p: PruneParameters) -> dict[str, Any]:
+def tuning(p: PruneParameters) -> dict[str, Any]:
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
     return {"fine_tune": settings, "seed": p.fine_tune.seed}
@@ -152,15 +190,10 @@ def _is_method(p: PruneParameters) -> bool:
     return criterion is not None and criterion.kind == "method"
 
 
-def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) -> Outcome:
-    """Runs the stages, inside a flow or a task of one.
-
-    Args:
-        p: Resolved parameters.
-        refresh: Stages to run again though their results are in the store.
-        through: `wire_explained`, `wire`, or one that stops earlier; the outcome then has no
-            evaluations.
-    """
+def stage_runner(
+    p: PruneParameters, refresh: Collection[str] = ()
+) -> tuple[Callable[..., StageResult], list[StageResult]]:
+    """A function that runs stages, for the `wire` functions, and the list of what they gave."""
     done: list[StageResult] = []
 
     def run(stage: Stage, **arguments) -> StageResult:
@@ -170,11 +203,37 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
         done.append(result)
         return result
 
+    return run, done
+
+
+def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) -> Outcome:
+    """Runs the stages, inside a flow or a task of one.
+
+    Args:
+        p: Resolved parameters.
+        refresh: Stages to run again though their results are in the store.
+        through: `wire`, `wire_explained`, or one that stops earlier; the outcome then has no
+            evaluations.
+    """
+    run, done = stage_runner(p, refresh)
     last = through(p, run)
-    if through in (wire, wire_explained):
-        final, evaluations, explanation = last
-        return Outcome(final, evaluations, explanation, done)
-    return Outcome(last[-1], {}, None, done)
+    return _outcome(last if isinstance(last, Wired) else Wired(last[-1], {}, {}), done)
+
+
+def _outcome(wired: Wired, done: list[StageResult]) -> Outcome:
+    return Outcome(wired.final, wired.evaluations, wired.exports, wired.explanation, done)
+
+
+def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
+    """A stage's result in the store, for the `wire` functions.
+
+    Raises:
+        LookupError: It is not there.
+    """
+    found = stage.find(**arguments)
+    if found is None:
+        raise LookupError
+    return found
 
 
 def find(p: PruneParameters, through=wire) -> Outcome | None:
@@ -184,18 +243,11 @@ def find(p: PruneParameters, through=wire) -> Outcome | None:
         p: Resolved parameters.
         through: `wire` or `wire_explained`.
     """
-
-    def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
-        found = stage.find(**arguments)
-        if found is None:
-            raise LookupError
-        return found
-
     try:
-        final, evaluations, explanation = through(p, look_up)
+        wired = through(p, look_up)
     except LookupError:
         return None
-    return Outcome(final, evaluations, explanation, [])
+    return _outcome(wired, [])
 
 
 def check_stages(refresh: Collection[str]) -> None:

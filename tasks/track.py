@@ -32,12 +32,13 @@ def track_run(
         output: The output folder, which holds the results.
     """
     artifacts = [read(result) for result in results]
+    names = dict.fromkeys([*RESULTS, *(each.file for each in report.exports)])
     run = Tracked(
         name=flow_run.get_name() or "secateur prune",
         parameters=report.parameters,
         metrics=numbers(report),
         curves=named((each.stage, each.metadata.get("history", {})) for each in artifacts),
-        files=[output / name for name in RESULTS if (output / name).exists()],
+        files=[path for path in map(output.joinpath, names) if path.exists()],
     )
     (number,) = track(experiment, [run])
     get_run_logger().info("Written to MLflow: experiment %s, run %s.", experiment, number)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from secateur.models.archive import check_archive
 from secateur.models.config import ModelConfig
 from secateur.store import package_digest
 
@@ -26,7 +27,7 @@ class ModelSettings(BaseSettings):
 
 
 def check_model(config: ModelConfig) -> None:
-    """Refuses a file that is not there and a factory that is not allowed.
+    """Refuses a file that is not there or not safe to load, and a factory that is not allowed.
 
     Raises:
         ValueError: One sentence.
@@ -42,6 +43,7 @@ def check_model(config: ModelConfig) -> None:
                 f"model.path is {config.path!r}; allowed is a file that ends in .keras: load yours "
                 "in Keras and save it as one."
             )
+        check_archive(path)
     if config.factory is not None:
         module = config.factory.partition(":")[0]
         if not ModelSettings().allows(module):

@@ -9,19 +9,18 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secateur.evaluation.schema import Cost
 from secateur.explanation.schema import Changes
 from secateur.report.schema import Report
-from secateur.report.tables import SUBJECTS
 
 Choice = dict[str, Any]
 
-_COLORS = {
+COLORS = {
     "dense": "var(--dense)",
     "pruned": "var(--pruned)",
     "fine_tuned": "var(--final)",
 }
-_SYMBOLS = {"dense": "circle", "pruned": "diamond", "fine_tuned": "square"}
+SYMBOLS = {"dense": "circle", "pruned": "diamond", "fine_tuned": "square"}
+"""Of the models, by field of the report."""
 
 
 def text(value: Any) -> str:
@@ -34,44 +33,6 @@ def short(name: str, length: int = 26) -> str:
     return text(name if len(name) <= length else "…" + name[1 - length :])
 
 
-def cost_choices(report: Report, costs: Mapping[str, Mapping[str, float]], unit: str = "") -> list:
-    """The first metric against each cost: the model before, right after pruning, and at the end.
-
-    Args:
-        report: The report.
-        costs: Name of a cost -> field of the report -> value. Those that not all three have are
-            left out.
-        unit: Behind the values, such as ` ms`.
-    """
-    metric = next(iter(report.dense.metrics))
-    found = []
-    for label, values in costs.items():
-        if any(field not in values for field, _ in SUBJECTS):
-            continue
-        points = [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": [values[field]],
-                "y": [getattr(report, field).metrics[metric]],
-                "marker": {"color": _COLORS[field], "symbol": _SYMBOLS[field], "size": 13},
-                "hovertemplate": f"{name}<br>{text(metric)} %{{y}}<br>{text(label)} "
-                f"%{{x:,}}{unit}<extra></extra>",
-            }
-            for field, name in SUBJECTS
-        ]
-        shares = percent_axis() if are_shares(report) else {}
-        layout = {
-            "xaxis": {"title": {"text": text(label)}, "rangemode": "tozero", "tickformat": "~s"},
-            "yaxis": {"title": {"text": text(metric)}, **shares},
-        }
-        if unit:
-            layout["xaxis"].pop("tickformat")
-        found.append({"label": label, "data": points, "layout": layout})
-    return found
-
-
 def percent_axis() -> dict[str, Any]:
     """How an axis of shares is written."""
     return {"tickformat": ".1~%"}
@@ -80,33 +41,6 @@ def percent_axis() -> dict[str, Any]:
 def are_shares(report: Report) -> bool:
     """Whether the metrics are shares, such as an accuracy; those of a regression are not."""
     return report.task != "regression"
-
-
-def sizes(report: Report) -> dict[str, dict[str, float]]:
-    """What a model takes, by name of the cost and field of the report."""
-    costs: dict[str, Cost] = {field: getattr(report, field) for field, _ in SUBJECTS}
-    found: dict[str, dict[str, float]] = {
-        "nonzero weights": {field: cost.nonzero for field, cost in costs.items()},
-        "parameters": {field: cost.parameters for field, cost in costs.items()},
-        "FLOPs": {f: cost.flops for f, cost in costs.items() if cost.flops is not None},
-    }
-    for field, cost in costs.items():
-        for kind, size in cost.bytes.items():
-            name = f".{kind}" if kind == "keras" else kind
-            for how, value in size.model_dump().items():
-                label = f"bytes ({name})" if how == "raw" else f"bytes ({name}, {how})"
-                if isinstance(value, int):
-                    found.setdefault(label, {})[field] = value
-    return found
-
-
-def latencies(report: Report) -> dict[str, dict[str, float]]:
-    """Median milliseconds, by runtime and field of the report."""
-    found: dict[str, dict[str, float]] = {}
-    for field, _ in SUBJECTS:
-        for name, latency in (getattr(report, field).latency_ms or {}).items():
-            found.setdefault(f"{name}, median ms", {})[field] = latency.median
-    return found
 
 
 def layer_choices(rows: Sequence[Mapping[str, Any]]) -> list[Choice]:
@@ -182,7 +116,7 @@ def class_choices(changes: Changes, most: int = 40) -> list[Choice]:
             "name": name,
             "x": values,
             "y": places,
-            "marker": {"color": _COLORS[field], "symbol": _SYMBOLS[field], "size": 10},
+            "marker": {"color": COLORS[field], "symbol": SYMBOLS[field], "size": 10},
             "customdata": [f"{text(c.name)}, {c.examples:,} examples" for c in counted],
             "hovertemplate": f"%{{customdata}}<br>{name} %{{x}}<extra></extra>",
         }

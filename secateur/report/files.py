@@ -49,8 +49,9 @@ def write_results(
     model: Path,
     evidence: Evidence = _NOTHING,
     logs: Path | None = None,
+    exports: Path | None = None,
 ) -> None:
-    """Writes `report.json`, `report.md`, `report.html`, `model.keras` and what belongs to it.
+    """Writes `report.json`, its faces, `model.keras` and its card, and the exported files.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
@@ -58,13 +59,17 @@ def write_results(
         model: The final model's file, which is copied.
         evidence: What the page shows beside the report.
         logs: A folder of logs for TensorBoard, which is copied.
+        exports: A folder of exported files, which are copied.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
     """
 
     def write(partial: Path) -> None:
-        shutil.copyfile(model, partial / "model.keras")
+        if exports is not None:
+            _copy(exports, partial)
+        if not (partial / "model.keras").exists():  # an exported one can be clustered
+            shutil.copyfile(model, partial / "model.keras")
         if logs is not None:
             _copy(logs, partial / "tensorboard")
         (partial / "model_card.md").write_text(to_card(report, evidence), encoding="utf-8")

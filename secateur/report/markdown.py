@@ -7,6 +7,7 @@ import json
 from secateur.report.evidence import Evidence
 from secateur.report.images import sheet_uri
 from secateur.report.schema import Report
+from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
 
 
@@ -19,6 +20,7 @@ def to_markdown(report: Report) -> str:
             summary(report) + "\n",
             "## Before and after\n",
             markdown_table(*cost_table(report)),
+            *([said + "\n"] if (said := verdict(report)) else []),
             "## Layers\n",
             markdown_table(*layer_table(report)),
             "## Notices\n",

@@ -11,16 +11,15 @@ from secateur.report.evidence import Evidence
 from secateur.report.figures import (
     are_shares,
     class_choices,
-    cost_choices,
-    latencies,
     layer_choices,
-    sizes,
 )
+from secateur.report.figures_cost import latency_choices, size_choices
 from secateur.report.figures_training import training_choices
 from secateur.report.figures_values import score_choices, weight_choices
 from secateur.report.markdown import title
 from secateur.report.pages import render
 from secateur.report.schema import Report
+from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, summary
 
 WEIGHTS = 100
@@ -65,6 +64,7 @@ def to_html(report: Report, evidence: Evidence) -> str:
         ],
         captions=captions,
         cost_table=cost_table(report),
+        verdict=verdict(report),
         layer_table=page_layers.table(report, told),
         exports=page_layers.exports(report),
         score_notes=page_layers.score_notes(told, WEIGHTS),
@@ -93,8 +93,8 @@ def _figures(report: Report, evidence: Evidence) -> dict[str, list]:
     )
     measured = [metric, *(name for name in others if name not in (metric, "loss"))]
     return {
-        "size": cost_choices(report, sizes(report)),
-        "latency": cost_choices(report, latencies(report), unit=" ms"),
+        "size": size_choices(report),
+        "latency": latency_choices(report),
         "layers": layer_choices(page_layers.rows(report, told)),
         "weights": weight_choices(weights),
         "scores": score_choices(told.scores, weights, told.criterion or "") if told else [],

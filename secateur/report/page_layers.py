@@ -7,6 +7,7 @@ from typing import Any
 
 from secateur.explanation.schema import Explanation, WeightFacts
 from secateur.report.evidence import Evidence
+from secateur.report.figures import are_shares
 from secateur.report.figures_values import threshold
 from secateur.report.images import mask_cells, mask_uri
 from secateur.report.schema import Report
@@ -123,18 +124,28 @@ def score_notes(told: Explanation | None, most: int) -> list[str]:
 
 
 def exports(report: Report) -> Table | None:
-    """The exported files, with whatever is plainly known of each."""
-    plain = [
-        {k: v for k, v in each.items() if isinstance(v, str | int | float | bool)}
+    """The exported files, each as it was checked in its own runtime."""
+    if not report.exports:
+        return None
+    names = list(dict.fromkeys(name for each in report.exports for name in each.metrics))
+    shares = are_shares(report)
+    rows = [
+        [
+            each.file,
+            each.name,
+            f"{each.bytes.raw:,}",
+            f"{each.bytes.gzip:,}",
+            *(_metric(each.metrics.get(name), shares) for name in names),
+            f"{each.max_difference:.3g}",
+            "sparse" if each.sparse else "plain",
+        ]
         for each in report.exports
     ]
-    names = list(dict.fromkeys(name for each in plain for name in each))
-    if not names:
-        return None
-    return names, [[_cell(each.get(name)) for name in names] for each in plain]
+    sizes = ["bytes", "bytes (gzip)"]
+    return ["file", "format", *sizes, *names, "largest difference", "encoding"], rows
 
 
-def _cell(value: Any) -> str:
-    if value is None or isinstance(value, str | bool):
-        return "" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+def _metric(value: float | None, share: bool) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2%}" if share else f"{value:.4g}"

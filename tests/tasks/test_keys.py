@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from secateur.datasets.config import DatasetConfig
+from secateur.evaluation.machine import machine, runtimes
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
@@ -16,18 +18,24 @@ from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from tasks.evaluate import evaluate
 from tasks.explain import explain
+from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.importance import importance
 from tasks.load_data import load_data
+from tasks.measure import measure
 from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = {
     stage.name: stage
-    for stage in (load_data, train, importance, prune, fine_tune, evaluate, explain)
+    for stage in (
+        *(load_data, train, importance, prune, fine_tune, evaluate),
+        *(export, measure, explain),
+    )
 }
 ALL = set(STAGES)
+OUT = {"export", "measure"}
 
 
 def _reference(name, uri="file:///here"):
@@ -49,6 +57,14 @@ ARGUMENTS = {
         "tuned": TUNED,
         "scores": SCORES,
         "fits": [DENSE, TUNED],
+    },
+    "export": {"data": DATA, "model": PRUNED, "export": ExportConfig(), "seed": 1},
+    "measure": {
+        "data": DATA,
+        "dense": DENSE,
+        "pruned": PRUNED,
+        "dense_files": _reference("e"),
+        "pruned_files": _reference("f"),
     },
 }
 
@@ -124,7 +140,13 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
         ("secateur/evaluation/accuracy.py", {"evaluate"}),
         ("secateur/evaluation/flop_rules.py", {"evaluate"}),
-        ("secateur/evaluation/schema.py", {"evaluate"}),
+        ("secateur/evaluation/schema.py", {"evaluate"} | OUT),
+        ("secateur/evaluation/latency.py", {"measure"}),
+        ("secateur/evaluation/machine.py", OUT),
+        ("secateur/evaluation/runtimes/litert.py", OUT),
+        ("secateur/evaluation/size.py", {"evaluate"} | OUT),
+        ("secateur/export/config.py", {"export"}),
+        ("secateur/export/litert.py", {"export"}),
         ("secateur/report/schema.py", set()),
         ("secateur/report/tables.py", set()),
         ("tasks/report.py", set()),
@@ -177,6 +199,11 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("explain", {"scores": None}),
         ("explain", {"fits": [DENSE, _reference("e")]}),
         ("explain", {"fits": [DENSE]}),
+        ("export", {"model": _reference("e")}),
+        ("export", {"export": ExportConfig(formats=("litert",))}),
+        ("export", {"data": _reference("e")}),
+        ("measure", {"pruned_files": _reference("a")}),
+        ("measure", {"dense_files": _reference("a")}),
     ],
 )
 def test_every_input_counts(name, change):
@@ -190,6 +217,20 @@ def test_versions_count(monkeypatch):
     newer = {**versions(), "keras": "99.0"}
     monkeypatch.setattr("tasks.stage.versions", lambda: newer)
     assert _changed(before) == ALL
+
+
+def test_the_machine_counts_where_something_is_measured(monkeypatch):
+    before = _keys()
+    elsewhere = {**machine(), "processor": "another"}
+    monkeypatch.setattr("tasks.measure.machine", lambda: elsewhere)
+    assert _changed(before) == {"measure"}
+
+
+def test_the_versions_of_the_runtimes_count_where_files_are_written(monkeypatch):
+    before = _keys()
+    newer = {**runtimes(), "tf2onnx": "99.0"}
+    monkeypatch.setattr("tasks.export.runtimes", lambda: newer)
+    assert _changed(before) == {"export"}
 
 
 def test_a_users_model_file_counts_by_its_content(tmp_path):

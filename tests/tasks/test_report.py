@@ -46,7 +46,7 @@ def ran(data, tmp_path, prefect_server):
         parameters = given.model_dump(mode="json")
         results = [dense, *evaluations.values(), told]
         out = tmp_path / "out"
-        return report(parameters, results, evaluations, dense, out, None, told, "the command")
+        return report(parameters, results, evaluations, {}, dense, out, None, told, "the command")
 
     return reporting(), dense, tmp_path / "out"
 

@@ -10,11 +10,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from secateur.evaluation.schema import Latency
+from secateur.evaluation.schema import FileSize, Latency
+from secateur.export.schema import Export
 from secateur.report.evidence import Evidence
 from secateur.report.figures_training import POINTS
 from secateur.report.markdown import lost_examples
 from secateur.report.page import _SECTIONS, to_html
+from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, summary
 
 VOID = {"meta", "link", "input", "img", "br", "hr"}
@@ -127,14 +129,35 @@ def test_a_run_without_masks_or_scores_has_neither(report, evidence):
     assert "scores" not in _figures(text)
 
 
-def test_latency_and_sizes_are_shown_where_all_three_have_them(make):
-    speed = {"litert-1": Latency(median=0.5, p10=0.4, p90=0.6)}
-    costs = {
-        subject: getattr(make(), subject).model_copy(update={"latency_ms": speed})
-        for subject in ("dense", "pruned", "fine_tuned")
+def _measured(make):
+    """A run with an exported file that is quantized, and timed."""
+    small = FileSize(raw=1_200, gzip=900, zstd=800)
+    plain = FileSize(raw=5_000, gzip=4_000, zstd=3_900)
+    run = make()
+    dense = {
+        "bytes": {**run.dense.bytes, "litert": plain},
+        "latency_ms": {"litert-1": Latency(median=0.5, p10=0.4, p90=0.6)},
     }
-    figures = _figures(to_html(make(**costs), Evidence()))
-    assert [choice["label"] for choice in figures["latency"]] == ["litert-1, median ms"]
+    final = {
+        "bytes": {**run.fine_tuned.bytes, "litert-int8": small},
+        "latency_ms": {"litert-int8-1": Latency(median=0.2, p10=0.15, p90=0.3)},
+    }
+    export = Export(
+        name="litert-int8",
+        file="model_int8.tflite",
+        sparse=False,
+        bytes=small,
+        max_difference=1.25e-2,
+        metrics={"accuracy": 0.9},
+    )
+    costs = {"dense": run.dense.model_copy(update=dense)}
+    costs["fine_tuned"] = run.fine_tuned.model_copy(update=final)
+    return make(**costs, exports=[export])
+
+
+def test_sizes_are_those_of_the_three_models(make):
+    figures = _figures(to_html(make(), Evidence()))
+    assert "latency" not in figures
     assert [choice["label"] for choice in figures["size"]] == [
         "nonzero weights",
         "parameters",
@@ -142,8 +165,6 @@ def test_latency_and_sizes_are_shown_where_all_three_have_them(make):
         "bytes (.keras)",
         "bytes (.keras, gzip)",
     ]
-    del costs["pruned"]
-    assert "latency" not in _figures(to_html(make(**costs), Evidence()))
     points = figures["size"][0]["data"]
     assert [(p["name"], p["x"], p["y"]) for p in points] == [
         ("dense", [1000], [0.9312]),
@@ -152,15 +173,25 @@ def test_latency_and_sizes_are_shown_where_all_three_have_them(make):
     ]
 
 
-def test_exports_are_listed_with_what_is_plainly_known(make):
-    exports = [
-        {"format": "litert", "bytes": 12_345, "difference": 1.25e-7, "more": {"x": 1}},
-        {"format": "onnx", "bytes": 9, "accuracy": 0.5},
+def test_an_exported_file_is_shown_with_its_own_worth_beside_the_dense_one(make):
+    report = _measured(make)
+    text = to_html(report, Evidence())
+    sizes = {choice["label"]: choice["data"] for choice in _figures(text)["size"]}
+    points = sizes["bytes (litert-int8, gzip)"]
+    assert [(p["name"], p["x"], p["y"]) for p in points] == [
+        ("dense", [4_000], [0.9312]),
+        ("fine-tuned", [900], [0.9]),
     ]
-    seen = _Page(to_html(make(exports=exports), Evidence())).seen
-    assert "format bytes difference accuracy" in seen
-    assert "litert 12,345 1.25e-07" in seen
-    assert "onnx 9 0.5" in seen
+    (timed,) = _figures(text)["latency"]
+    assert timed["label"] == "ms a call (litert-int8-1)"
+    dense, final = timed["data"]
+    assert (dense["x"], dense["y"]) == ([0.5], [0.9312])
+    assert (final["x"], final["y"]) == ([0.2], [0.9])
+    assert final["error_x"]["array"] == pytest.approx([0.1])
+    assert final["error_x"]["arrayminus"] == pytest.approx([0.05])
+    seen = _Page(text).seen
+    assert "model_int8.tflite litert-int8 1,200 900 90.00% 0.0125 plain" in seen
+    assert verdict(report) in seen
 
 
 def test_a_layer_is_left_zero_or_gone(report, evidence):
