@@ -35,7 +35,7 @@ def short(name: str, length: int = 26) -> str:
 
 def percent_axis() -> dict[str, Any]:
     """How an axis of shares is written."""
-    return {"tickformat": ".1~%"}
+    return {"tickformat": ".2~%"}
 
 
 def are_shares(report: Report) -> bool:
@@ -124,7 +124,7 @@ def class_choices(changes: Changes, most: int = 40) -> list[Choice]:
     ]
     layout = {
         "height": 110 + 24 * len(counted),
-        "xaxis": {"tickformat": ".1~%"},
+        "xaxis": {"tickformat": ".2~%"},
         "yaxis": {
             "autorange": "reversed",
             "tickvals": places,

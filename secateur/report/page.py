@@ -125,15 +125,17 @@ def _captions(report: Report) -> dict[str, str]:
 
 
 def _tiles(report: Report) -> list[dict[str, str]]:
-    rows = cost_table(report)[1]
-    metric = next(iter(report.dense.metrics))
-    tiles = [{"label": "zeros", "value": f"{report.sparsity:.2%}", "change": "of what can be zero"}]
-    for label, *_, value, change in rows:
-        tile = {"label": label, "value": value, "change": change}
-        if label == metric:
-            tiles.insert(0, tile)
-        elif label in _TILES:
-            tiles.append(tile)
+    """The figures at the top: the first metric, what is left, and how fast it is where timed."""
+    rows = {row[0]: row for row in cost_table(report)[1]}
+    timed = [label for label in rows if label.startswith("ms (")]
+    lite = [label for label in timed if label.startswith("ms (litert")]
+    labels = [next(iter(report.dense.metrics)), *_TILES, *(lite or timed)[:1]]
+    if not report.sparsity:
+        labels.insert(1, "parameters")
+    tiles = [{"label": n, "value": rows[n][-2], "change": rows[n][-1]} for n in labels]
+    if report.sparsity:
+        zeros = {"label": "zeros", "value": f"{report.sparsity:.2%}"}
+        tiles.insert(1, {**zeros, "change": "of what can be zero"})
     return tiles
 
 

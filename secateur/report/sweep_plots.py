@@ -62,7 +62,7 @@ def choices(report: SweepReport) -> list[Choice]:
         ]
         layout: dict[str, Any] = {
             "xaxis": {"title": {"text": LABELS[cost]}, "type": "log", "tickformat": "~s"},
-            "yaxis": {"title": {"text": text(report.metric)}, "tickformat": ".1~%"},
+            "yaxis": {"title": {"text": text(report.metric)}, "tickformat": ".2~%"},
             "height": 480,
         }
         if dense := report.dense.get("test"):
