@@ -13,6 +13,7 @@ from flows.command_line import command_line
 from flows.parameters import PruneParameters, Seed
 from flows.pipeline import StageName, check_stages, run_stages, wire_explained
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
@@ -55,6 +56,7 @@ def prune(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     *,
     target: TargetConfig,
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
@@ -71,6 +73,7 @@ def prune(
         importance: What a weight is worth.
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
+        correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
         export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
@@ -91,6 +94,7 @@ def prune(
         train=train,
         importance=importance,
         target=target,
+        correct=correct,
         fine_tune=fine_tune,
         export=export,
         seed=seed,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from secateur.explanation.schema import Explanation
+from secateur.explanation.schema import Explained
 from secateur.report.evidence import Evidence, Origin
 from secateur.report.histories import named
-from secateur.sparsity.masks import Masks
 from secateur.store import Artifact, Reference
 from tasks.stage import StageResult, read, versions
 
@@ -27,11 +26,10 @@ def evidence_of(
         The evidence, and the folder of TensorBoard's logs if there is one.
     """
     artifacts = [read(result) for result in results]
-    told, pictures, logs = None, None, None
+    told, logs = None, None
     if explanation is not None:
         folder = read(explanation).directory
-        (told, pictures), logs = Explanation.load(folder), folder / "tensorboard"
-    chosen = [a.directory / "masks.npz" for a in artifacts if a.stage == "prune"]
+        told, logs = Explained.load(folder), folder / "tensorboard"
     evidence = Evidence(
         command=command,
         data=next((a.metadata["info"] for a in artifacts if a.stage == "load_data"), {}),
@@ -40,9 +38,9 @@ def evidence_of(
             _origin(result, artifact) for result, artifact in zip(results, artifacts, strict=True)
         ],
         histories=named((a.stage, a.metadata.get("history", {})) for a in artifacts),
-        explanation=told,
-        pictures=pictures,
-        masks=Masks.load(chosen[-1]) if chosen and chosen[-1].exists() else None,
+        explanation=told.facts if told else None,
+        pictures=told.pictures if told else None,
+        masks=told.masks if told else None,
     )
     return evidence, logs if logs is not None and logs.exists() else None
 

@@ -11,14 +11,14 @@ def explain(
     build: Build,
     data: Reference,
     dense: Reference,
-    pruned: Reference,
     tuned: Reference,
     scores: Reference | None,
+    masks: Reference | None,
     fits: list[Reference],
 ) -> Product:
     """Compares the model before pruning and at the end: weights, masks and answers.
 
-    `scores` are those that the last choice was made by; `pruned` has its masks, if there are any;
+    `scores` are those that the last choice was made by, `masks` an artifact with what it kept;
     `fits` are the artifacts of all trainings.
     """
     from secateur.datasets.dataset import Dataset
@@ -29,15 +29,14 @@ def explain(
     from secateur.report.histories import named
     from secateur.sparsity.masks import Masks
 
-    masks = read(pruned).directory / "masks.npz"
-    facts, pictures = explain(
+    found = explain(
         load_model(read(dense).directory / "model.keras"),
         load_model(read(tuned).directory / "model.keras"),
         Dataset(read(data).directory),
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
-        Masks.load(masks) if masks.exists() else None,
+        Masks.load(read(masks).directory / "masks.npz") if masks else None,
     )
-    facts.save(build.directory, pictures)
+    found.save(build.directory)
     trained = [(fit.stage, fit.metadata["history"]) for fit in map(read, fits)]
     write_events(named(trained), build.directory / "tensorboard")
-    return Product(digest_of(facts), {})
+    return Product(digest_of(found.facts), {})

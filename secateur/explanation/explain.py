@@ -11,13 +11,15 @@ from secateur.datasets.dataset import Dataset, Split
 from secateur.explanation.changes import Answers, compare
 from secateur.explanation.histograms import histogram, score_histogram
 from secateur.explanation.pictures import are_pictures, pictures_of
-from secateur.explanation.schema import Changes, Explanation, WeightFacts
+from secateur.explanation.schema import Changes, Explained, Explanation, WeightFacts
 from secateur.importance.scores import Scores
 from secateur.models.weights import PrunableWeight, prunable_weights
 from secateur.sparsity.masks import Masks
 from secateur.training.objective import classification_loss
 
 _BATCH = 1024
+MASK_CELLS = 1 << 18
+"""Weights of a mask that is kept for a picture, at most."""
 
 
 def explain(
@@ -26,7 +28,7 @@ def explain(
     data: Dataset,
     scores: Scores | None = None,
     masks: Masks | None = None,
-) -> tuple[Explanation, np.ndarray | None]:
+) -> Explained:
     """Compares a model before pruning and at the end.
 
     Args:
@@ -35,9 +37,6 @@ def explain(
         data: Its test split is what they answer on.
         scores: Those that the last choice was made by.
         masks: What that choice kept; None where units were removed for good.
-
-    Returns:
-        The facts, and pictures of the examples in `changes.flips` if they are images.
     """
     changes, pictures = _changes(dense, final, data)
     overall = None
@@ -47,10 +46,17 @@ def explain(
     facts = Explanation(
         criterion=scores.criterion if scores else None,
         scores=overall,
+        masked=len(masks) if masks is not None else 0,
         weights=list(_weights(dense, final, scores or {}, masks)),
         changes=changes,
     )
-    return facts, pictures
+    return Explained(facts, pictures, _small(masks) if masks is not None else None)
+
+
+def _small(masks: Masks) -> Masks:
+    """Those of weights that can be drawn."""
+    few = {path: masks[path] for path in masks if masks.size(path) <= MASK_CELLS}
+    return Masks(few, masks.model_digest)
 
 
 def _weights(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-_FACTS, _PICTURES = "explanation.json", "pictures.npy"
+from secateur.sparsity.masks import Masks
+
+_FACTS, _PICTURES, _MASKS = "explanation.json", "pictures.npy", "masks.npz"
 
 
 class _Part(BaseModel):
@@ -102,23 +105,42 @@ class Explanation(_Part):
 
     criterion: str | None = Field(description="What made the scores, where there are any.")
     scores: ScoreHistogram | None = Field(description="Those of all weights together.")
+    masked: int = Field(description="Weights that have a mask.")
     weights: list[WeightFacts] = Field(description="Prunable weights in the model's order.")
     changes: Changes | None = Field(description="None where the task is not classification.")
 
-    def save(self, folder: Path, pictures: np.ndarray | None) -> None:
-        """Writes `explanation.json`, and `pictures.npy` if there are any.
 
-        Args:
-            folder: An existing folder.
-            pictures: Bytes of shape `(examples, height, width, 1 or 3)`.
-        """
-        (folder / _FACTS).write_text(self.model_dump_json(), encoding="utf-8")
-        if pictures is not None:
-            np.save(folder / _PICTURES, pictures, allow_pickle=False)
+@dataclass(frozen=True)
+class Explained:
+    """The facts, and what is no plain number.
+
+    Attributes:
+        facts: What was found out.
+        pictures: Of `facts.changes.flips`: bytes of shape `(examples, height, width, 1 or 3)`;
+            None where examples are no images.
+        masks: What the last choice kept, of weights that are small enough to be drawn; None where
+            units were removed for good.
+    """
+
+    facts: Explanation
+    pictures: np.ndarray | None = None
+    masks: Masks | None = None
+
+    def save(self, folder: Path) -> None:
+        """Writes up to three files into an existing folder."""
+        (folder / _FACTS).write_text(self.facts.model_dump_json(), encoding="utf-8")
+        if self.pictures is not None:
+            np.save(folder / _PICTURES, self.pictures, allow_pickle=False)
+        if self.masks is not None:
+            self.masks.save(folder / _MASKS)
 
     @classmethod
-    def load(cls, folder: Path) -> tuple[Explanation, np.ndarray | None]:
+    def load(cls, folder: Path) -> Explained:
         """Reads what `save` wrote."""
-        facts = cls.model_validate_json((folder / _FACTS).read_text(encoding="utf-8"))
-        pictures = folder / _PICTURES
-        return facts, np.load(pictures, allow_pickle=False) if pictures.exists() else None
+        facts = Explanation.model_validate_json((folder / _FACTS).read_text(encoding="utf-8"))
+        pictures, masks = folder / _PICTURES, folder / _MASKS
+        return cls(
+            facts,
+            np.load(pictures, allow_pickle=False) if pictures.exists() else None,
+            Masks.load(masks) if masks.exists() else None,
+        )

@@ -99,7 +99,7 @@ def masks(evidence: Evidence) -> tuple[list[dict[str, Any]], int]:
                 "height": size[0] * scale,
             }
         )
-    return found, len(paths) - len(found)
+    return found, max(len(paths), told.masked if told else 0) - len(found)
 
 
 def score_notes(told: Explanation | None, most: int) -> list[str]:

@@ -37,8 +37,8 @@ def ran(data, tmp_path, prefect_server):
         return found.data if hasattr(found, "data") else found
 
     evaluations = {subject: evaluated(subject) for subject in subjects}
-    models = dict.fromkeys(("dense", "pruned", "tuned"), dense)
-    told = explain.task.fn(data=data, **models, scores=None, fits=[dense])
+    models = {"dense": dense, "tuned": dense, "scores": None, "masks": None}
+    told = explain.task.fn(data=data, **models, fits=[dense])
     given = PruneParameters(target={"ratio": 0.5}, output=tmp_path / "out").resolved()
 
     @flow

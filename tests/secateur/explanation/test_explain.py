@@ -10,7 +10,7 @@ import pytest
 
 from secateur.datasets.dataset import Dataset
 from secateur.explanation.explain import explain
-from secateur.explanation.schema import Explanation
+from secateur.explanation.schema import Explained
 from secateur.importance.scores import Scores
 from secateur.sparsity.hold import apply_masks
 from secateur.sparsity.masks import Masks
@@ -57,11 +57,11 @@ def pruned(request, data):
 
 
 def test_answers_are_those_of_the_models(pruned, data):
-    dense, final, _, _, (found, _) = pruned
+    dense, final, _, _, told = pruned
     x, y = data.test.arrays()
     before, after = (model.predict(x, verbose=0) for model in (dense, final))
     was, now = before.argmax(-1), after.argmax(-1)
-    changes = found.changes
+    changes = told.facts.changes
     assert changes.both_right + changes.lost == (was == y).sum()
     assert changes.both_right + changes.won == (now == y).sum()
     assert changes.changed == (was != now).sum() > 0
@@ -73,14 +73,16 @@ def test_answers_are_those_of_the_models(pruned, data):
 
 
 def test_pictures_are_those_of_the_examples(pruned, data):
-    *_, (found, pictures) = pruned
+    *_, told = pruned
+    found, pictures = told.facts, told.pictures
     assert len(pictures) == len(found.changes.flips)
     for flip in found.changes.flips:
         np.testing.assert_array_equal(pictures[flip.picture], data.test.x[flip.index])
 
 
 def test_weights_and_scores_are_counted(pruned):
-    dense, _, _, masks, (found, _) = pruned
+    dense, _, _, masks, told = pruned
+    found = told.facts
     assert [w.path for w in found.weights] == ["conv/kernel", "hidden/kernel", "logits/kernel"]
     conv, hidden, _ = found.weights
     assert (conv.scores, conv.shape_before) == (None, [3, 3, 1, 4])
@@ -94,7 +96,7 @@ def test_weights_and_scores_are_counted(pruned):
 
 
 def test_units_that_were_removed_for_good_show_in_the_shapes(data):
-    found, _ = explain(_model(), _model(units=5), data)
+    found = explain(_model(), _model(units=5), data).facts
     hidden = next(weight for weight in found.weights if weight.layer == "hidden")
     assert (hidden.shape_before[-1], hidden.shape_after[-1]) == (8, 5)
     assert found.scores is None
@@ -109,24 +111,35 @@ def test_a_layer_that_was_removed_has_no_shape_left(data):
             keras.layers.Dense(CLASSES, name="logits"),
         ]
     )
-    found, _ = explain(_model(), shorter, data)
+    found = explain(_model(), shorter, data).facts
     hidden = next(weight for weight in found.weights if weight.layer == "hidden")
     assert (hidden.shape_after, hidden.values_after, hidden.nonzero_after) == (None, None, 0)
 
 
 def test_other_tasks_have_no_classes_to_compare(tmp_path):
     data = _dataset(tmp_path, task="regression")
-    found, pictures = explain(_model(), _model(), data)
-    assert (found.changes, pictures) == (None, None)
-    assert found.weights
+    told = explain(_model(), _model(), data)
+    assert (told.facts.changes, told.pictures, told.masks) == (None, None, None)
+    assert told.facts.weights
+
+
+def test_masks_are_kept_where_they_are_small_enough_to_be_drawn(pruned, data, monkeypatch):
+    dense, final, scores, masks, told = pruned
+    assert told.facts.masked == 1
+    np.testing.assert_array_equal(told.masks["hidden/kernel"], masks["hidden/kernel"])
+    monkeypatch.setattr("secateur.explanation.explain.MASK_CELLS", 10)
+    large = explain(dense, final, data, scores, masks)
+    assert (large.facts.masked, len(large.masks)) == (1, 0)
 
 
 def test_what_is_saved_is_read_again(pruned, tmp_path):
-    *_, (found, pictures) = pruned
-    found.save(tmp_path, pictures)
-    again, shown = Explanation.load(tmp_path)
-    assert again == found
-    np.testing.assert_array_equal(shown, pictures)
+    *_, told = pruned
+    told.save(tmp_path)
+    again = Explained.load(tmp_path)
+    assert again.facts == told.facts
+    np.testing.assert_array_equal(again.pictures, told.pictures)
+    assert again.masks.digest() == told.masks.digest()
     (tmp_path / "other").mkdir()
-    found.save(tmp_path / "other", None)
-    assert Explanation.load(tmp_path / "other")[1] is None
+    Explained(told.facts).save(tmp_path / "other")
+    bare = Explained.load(tmp_path / "other")
+    assert (bare.pictures, bare.masks) == (None, None)

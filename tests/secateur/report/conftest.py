@@ -186,6 +186,7 @@ def evidence(report):
         histories={"train": history, "fine_tune": history},
         explanation=Explanation(
             criterion="magnitude",
+            masked=len(told),
             scores=told["a|b/kernel"][0].scores,
             weights=[found for found, _ in told.values()],
             changes=changes.model_copy(update={"flips": flips}),
