@@ -57,8 +57,8 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     if p.steps.kernel is not None:
         cut = run(prune_kernels, model=model, size=p.steps.kernel)
         models["kernels"] = model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first))
-    models["channels"] = wire_rounds(first, run, data, model).tuned
-    models[FINAL] = wire_rounds(second, run, data, models["channels"]).tuned
+    _, models["channels"] = wire_rounds(first, run, data, model)
+    _, models[FINAL] = wire_rounds(second, run, data, models["channels"])
     evaluations = {
         name: run(evaluate, data=data, model=model, subject=name) for name, model in models.items()
     }

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
+from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from tasks.check import check
@@ -29,6 +30,7 @@ from tasks.stage import Stage, StageResult
 from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
+T = TypeVar("T")
 
 StageName = Literal[
     "load_data",
@@ -54,67 +56,64 @@ class Outcome(NamedTuple):
         evaluations: Those of `dense`, `pruned` and `fine_tuned`.
         exports: `files` of the final model, `dense_files` and `measured`, which compares them;
             empty where nothing is exported.
-        explanation: That of `explain`, if it was run.
         results: What each stage gave, in order.
+        explanation: That of `explain`, if it was run.
     """
 
     final: Reference
     evaluations: dict[str, Reference]
     exports: dict[str, Reference]
-    explanation: Reference | None
     results: list[StageResult]
+    explanation: Reference | None = None
 
 
-class Wired(NamedTuple):
-    """What `run` gave for the stages of one run: see `Outcome`."""
-
-    final: Any
-    evaluations: dict[str, Any]
-    exports: dict[str, Any]
-    explanation: Any = None
-
-
-class Ways(NamedTuple):
-    """What pruning and fine-tuning gave: models, last scores and masks if any, and trainings."""
-
-    pruned: Any
-    tuned: Any
-    scores: Any
-    masks: Any
-    fits: list
-
-
-def wire(p: PruneParameters, run: Callable[..., R], explained: bool = False) -> Wired:
+def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], dict[str, R]]:
     """Calls `run(stage, **arguments)` for each stage in order.
 
     Args:
         p: Resolved parameters.
         run: Gives a reference to the stage's artifact.
-        explained: Also find out what pruning changed, which trials of a sweep do not need.
 
     Returns:
-        What `run` gave.
+        What `run` gave for the final model, for the evaluations by subject, and for the exports.
     """
     data, dense = wire_train(p, run)
     way = _gradual if p.target.schedule == "gradual" else wire_rounds
-    ways = way(p, run, data, dense)
-    subjects = {"dense": dense, "pruned": ways.pruned, "fine_tuned": ways.tuned}
+    pruned, tuned = way(p, run, data, after_first(p, run, data, dense))
+    subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, subject=subject)
         for subject, model in subjects.items()
     }
-    exports = _exports(p, run, data, dense, ways.tuned)
-    if not explained:
-        return Wired(ways.tuned, evaluations, exports)
-    chosen = {"scores": ways.scores, "masks": ways.masks}
-    fits = [dense, *ways.fits]
-    explanation = run(explain, data=data, dense=dense, tuned=ways.tuned, **chosen, fits=fits)
-    return Wired(ways.tuned, evaluations, exports, explanation)
+    return tuned, evaluations, _exports(p, run, data, dense, tuned)
 
 
-def wire_explained(p: PruneParameters, run: Callable[..., R]) -> Wired:
-    """The same, and then what pruning changed."""
-    return wire(p, run, explained=True)
+def wire_explained(
+    p: PruneParameters, run: Callable[..., R]
+) -> tuple[R, dict[str, R], dict[str, R], R]:
+    """The same, and then what pruning changed, which trials of a sweep do not need."""
+    ran: list[tuple[Stage, dict[str, Any], R]] = []
+
+    def noted(stage: Stage, **arguments: Any) -> R:
+        ran.append((stage, arguments, run(stage, **arguments)))
+        return ran[-1][-1]
+
+    final, evaluations, exports = wire(p, noted)
+    by_name = {stage.name: result for stage, _, result in ran}
+    way, arguments, masked = [each for each in ran if each[0].name == "fine_tune"][-1]
+    if way is fine_tune:  # the others choose masks themselves
+        masked = arguments["pruned"]
+    gradual = p.target.schedule == "gradual"
+    explanation = run(
+        explain,
+        data=by_name["load_data"],
+        dense=by_name["train"],
+        tuned=final,
+        scores=by_name["importance"] if has_scores(p) and not gradual else None,
+        masks=None if p.target.cuts and not gradual else masked,
+        fits=[result for stage, _, result in ran if stage.name in ("train", "fine_tune")],
+    )
+    return final, evaluations, exports, explanation
 
 
 def _exports(
@@ -140,50 +139,69 @@ def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     return data, run(train, data=data, model=p.model, train=p.train, seed=p.seed)
 
 
+def after_first(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> R:
+    """The model that the targets before the last one leave: of most runs the dense one."""
+    model = dense
+    for target in p.first:
+        _, model = wire_rounds(p.model_copy(update={"target": target}), run, data, model)
+    return model
+
+
 def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     """The same, as far as the scores of the dense model, where a run has them."""
     data, dense = wire_train(p, run)
-    if p.target.schedule == "gradual" or not _has_scores(p):
+    if p.target.schedule == "gradual" or not has_scores(p):
         return data, dense
     scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
     return data, dense, scores
 
 
-def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> Ways:
+def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned, before = dense, None, None
-    fits: list[R] = []
     targets = rounds(p.target, of_the_rest=p.target.cuts)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        scoring = {"data": data, "importance": p.importance, "seed": p.seed}
-        how: dict[str, Any] = {"model": model, "target": target, **label}
-        if _has_scores(p):
-            how["scores"] = run(importance, model=model, **scoring, **label)
-        if target.cuts:
-            cut = prune_latency if target.measure == "latency" else prune_structure
-            pruned = run(cut, **how, **scoring)
-        elif _is_method(p):
-            pruned = run(prune_rewriting, **how, **scoring)
-        else:
-            pruned = run(prune, **how, **({"before": before} if before else {}))
-        if p.correct.acts:
-            mending = {"correct": p.correct, "seed": p.seed}
-            pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+        pruned = prune_once(p, run, data, model, target, before=before, **label)
         moves = p.fine_tune.dynamic.method != "none"
         way = fine_tune_dynamic if moves else fine_tune
         model = run(way, data=data, pruned=pruned, **tuning(p), **label)
         before = model if moves else pruned
-        fits.append(model)
     assert pruned is not None
     assert before is not None
     if not p.target.cuts:
         model = run(prune_shrink, model=model, masks=before, subject="fine_tuned")
-    masks = None if p.target.cuts else before
-    return Ways(pruned, model, how.get("scores"), masks, fits)
+    return pruned, model
 
 
-def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> Ways:
+def prune_once(
+    p: PruneParameters,
+    run: Callable[..., R],
+    data: R,
+    model: R,
+    target: TargetConfig,
+    before: R | None = None,
+    **label: int,
+) -> R:
+    """A model scored, pruned by a one-shot target and mended; `before` has earlier masks."""
+    scoring = {"data": data, "importance": p.importance, "seed": p.seed}
+    how: dict[str, Any] = {"model": model, "target": target, **label}
+    if has_scores(p):
+        how["scores"] = run(importance, model=model, **scoring, **label)
+    if target.cuts:
+        cut = prune_latency if target.measure == "latency" else prune_structure
+        pruned = run(cut, **how, **scoring)
+    elif _is_method(p):
+        pruned = run(prune_rewriting, **how, **scoring)
+    else:
+        pruned = run(prune, **how, **({"before": before} if before else {}))
+    if p.correct.acts:
+        mending = {"correct": p.correct, "seed": p.seed}
+        pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+    return pruned
+
+
+def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
     masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
@@ -191,17 +209,17 @@ def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> Wa
     shrinks = {"masks": masked, "whole": p.target.cuts}
     if p.target.cuts:
         pruned = run(prune_shrink, model=pruned, **shrinks, subject="pruned")
-    tuned = run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
-    return Ways(pruned, tuned, None, masked, [masked])
+    return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
 
 
 def tuning(p: PruneParameters) -> dict[str, Any]:
+    """Arguments of fine-tuning."""
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
     return {"fine_tune": settings, "seed": p.fine_tune.seed}
 
 
-def _has_scores(p: PruneParameters) -> bool:
+def has_scores(p: PruneParameters) -> bool:
     """Whether a run scores weights before it prunes."""
     ranked = p.target.pattern != "layer" or p.target.rank_layers == "scores"
     return ranked and not _is_method(p)
@@ -241,11 +259,9 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
     """
     run, done = stage_runner(p, refresh)
     last = through(p, run)
-    return _outcome(last if isinstance(last, Wired) else Wired(last[-1], {}, {}), done)
-
-
-def _outcome(wired: Wired, done: list[StageResult]) -> Outcome:
-    return Outcome(wired.final, wired.evaluations, wired.exports, wired.explanation, done)
+    if through in (wire, wire_explained):
+        return Outcome(*last[:3], done, *last[3:])
+    return Outcome(last[-1], {}, {}, done)
 
 
 def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
@@ -260,18 +276,22 @@ def look_up(stage: Stage, subject=None, round=None, **arguments) -> Reference:
     return found
 
 
-def find(p: PruneParameters, through=wire) -> Outcome | None:
+def find(p: PruneParameters) -> Outcome | None:
     """What a run would find if every stage's result is in the store; else None.
 
     Args:
         p: Resolved parameters.
-        through: `wire` or `wire_explained`.
     """
+    found = find_through(wire, p)
+    return None if found is None else Outcome(*found, [])
+
+
+def find_through(through: Callable[..., T], p: PruneParameters) -> T | None:
+    """What a part of the stages (`wire` and its like) gives from the store alone; else None."""
     try:
-        wired = through(p, look_up)
+        return through(p, look_up)
     except LookupError:
         return None
-    return _outcome(wired, [])
 
 
 def check_stages(refresh: Collection[str]) -> None:

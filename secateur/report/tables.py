@@ -122,10 +122,10 @@ def _factor(before: int | None, after: int | None) -> str:
         return ""
     if before == after:
         return "the same"
-    larger, smaller = max(before, after), min(before, after)
-    if larger < 1.05 * smaller:
-        return "about the same"
-    return f"{larger / smaller:.1f}x {'less' if before > after else 'more'}"
+    factor = max(before, after) / min(before, after)
+    more = "less" if before > after else "more"
+    # 1.0x less would say nothing.
+    return f"{factor:.1f}x {more}" if factor >= 1.1 else f"{abs(after / before - 1):.1%} {more}"
 
 
 def _sparsity(cost: Cost) -> float:

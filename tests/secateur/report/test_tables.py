@@ -32,13 +32,6 @@ def test_what_grew_is_more_and_not_less(report):
     assert _row(report.model_copy(update={"fine_tuned": grown}), "FLOPs")[-1] == "2.0x more"
 
 
-def test_what_hardly_changed_is_about_the_same(report):
-    changed = {102: "about the same", 98: "about the same", 94: "1.1x less", 106: "1.1x more"}
-    for percent, told in changed.items():
-        new = report.fine_tuned.model_copy(update={"flops": 94 * percent})
-        assert _row(report.model_copy(update={"fine_tuned": new}), "FLOPs")[-1] == told
-
-
 def test_what_was_not_counted_says_so(report):
     subjects = ("dense", "pruned", "fine_tuned")
     uncounted = {s: getattr(report, s).model_copy(update={"flops": None}) for s in subjects}
