@@ -260,7 +260,8 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
     run, done = stage_runner(p, refresh)
     last = through(p, run)
     if through in (wire, wire_explained):
-        return Outcome(*last[:3], done, *last[3:])
+        final, evaluations, exports, *explanation = last
+        return Outcome(final, evaluations, exports, done, *explanation)
     return Outcome(last[-1], {}, {}, done)
 
 
