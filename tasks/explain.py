@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from secateur.store import Reference, digest_of
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.stage import Build, Product, read, stage
 
 
@@ -15,6 +16,7 @@ def explain(
     scores: Reference | None,
     masks: Reference | None,
     fits: list[Reference],
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Compares the model before pruning and at the end: weights, masks and answers.
 
@@ -29,12 +31,14 @@ def explain(
     from secateur.report.histories import named
     from secateur.sparsity.masks import Masks
 
+    dataset = Dataset(read(data).directory)
     found = explain(
         load_model(read(dense).directory / "model.keras"),
         load_model(read(tuned).directory / "model.keras"),
-        Dataset(read(data).directory),
+        dataset,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         Masks.load(read(masks).directory / "masks.npz") if masks else None,
+        objective.task or dataset.task,
     )
     found.save(build.directory)
     trained = [(fit.stage, fit.metadata["history"]) for fit in map(read, fits)]

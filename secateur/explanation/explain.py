@@ -15,9 +15,10 @@ from secateur.explanation.schema import Changes, Explained, Explanation, WeightF
 from secateur.importance.scores import Scores
 from secateur.models.weights import PrunableWeight, prunable_weights
 from secateur.sparsity.masks import Masks
-from secateur.training.objective import classification_loss
+from secateur.training.outputs import gives
 
 _BATCH = 1024
+_TASKS = ("classification", "binary")
 MASK_CELLS = 1 << 18
 """Weights of a mask that is kept for a picture, at most."""
 
@@ -28,6 +29,7 @@ def explain(
     data: Dataset,
     scores: Scores | None = None,
     masks: Masks | None = None,
+    task: str = "classification",
 ) -> Explained:
     """Compares a model before pruning and at the end.
 
@@ -37,8 +39,9 @@ def explain(
         data: Its test split is what they answer on.
         scores: Those that the last choice was made by.
         masks: What that choice kept; None where units were removed for good.
+        task: What the models do; answers are compared of one class for an example.
     """
-    changes, pictures = _changes(dense, final, data)
+    changes, pictures = _changes(dense, final, data, task)
     overall = None
     if scores:
         kept = [_mask(masks, path) for path in scores] if masks is not None else None
@@ -99,13 +102,14 @@ def _mask(masks: Masks | None, path: str) -> np.ndarray | None:
 
 
 def _changes(
-    dense: keras.Model, final: keras.Model, data: Dataset
+    dense: keras.Model, final: keras.Model, data: Dataset, task: str
 ) -> tuple[Changes | None, np.ndarray | None]:
-    if data.task != "classification":
+    if task not in _TASKS:
         return None, None
     test = data.test
-    names = data.info.get("class_names") or [str(number) for number in range(data.classes)]
-    labels = np.asarray(test.y, dtype=np.int64)
+    labels = np.asarray(test.y).reshape(len(test)).astype(np.int64)
+    count = 2 if task == "binary" else data.classes
+    names = data.info.get("class_names") or [str(number) for number in range(count)]
     changes = compare(labels, _answers(dense, test), _answers(final, test), names)
     if not changes.flips or not isinstance(test.x, np.ndarray) or not are_pictures(data.shape):
         return changes, None
@@ -116,13 +120,18 @@ def _changes(
 
 def _answers(model: keras.Model, split: Split) -> Answers:
     """The most probable class of each example, and its probability."""
-    logits = classification_loss(model).from_logits
+    kind = gives(model)
     classes, confidence = [], []
     # Not compiled: of one pass over the examples, tracing would take the most time.
     for start in range(0, len(split), _BATCH):
         x, _ = split.arrays(np.arange(start, min(start + _BATCH, len(split))))
         given = keras.ops.cast(model(x, training=False), "float32")
-        shares = keras.ops.convert_to_numpy(keras.ops.softmax(given) if logits else given)
+        if given.shape[-1] == 1:  # yes or no
+            yes = given if kind != "logits" else keras.ops.sigmoid(given)
+            given = keras.ops.concatenate([1 - yes, yes], axis=-1)
+        elif kind == "logits":
+            given = keras.ops.softmax(given)
+        shares = keras.ops.convert_to_numpy(given)
         classes.append(shares.argmax(axis=-1))
         confidence.append(shares.max(axis=-1))
     return Answers(np.concatenate(classes), np.concatenate(confidence))

@@ -118,9 +118,30 @@ def test_a_layer_that_was_removed_has_no_shape_left(data):
 
 def test_other_tasks_have_no_classes_to_compare(tmp_path):
     data = _dataset(tmp_path, task="regression")
-    told = explain(_model(), _model(), data)
+    told = explain(_model(), _model(), data, task="regression")
     assert (told.facts.changes, told.pictures, told.masks) == (None, None, None)
     assert told.facts.weights
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+def test_yes_or_no_is_two_classes(tmp_path, activation):
+    data = _dataset(tmp_path, task="binary", classes=1, class_names=None)
+    for name in ("train", "validation", "test"):
+        np.save(tmp_path / f"{name}_y.npy", np.arange(EXAMPLES) % 2)
+
+    def yes(seed):
+        keras.utils.set_random_seed(seed)
+        layers = [keras.layers.Flatten(), keras.layers.Dense(1, activation=activation)]
+        return keras.Sequential([keras.Input((SIDE, SIDE, 1)), *layers])
+
+    dense, final = yes(1), yes(2)
+    changes = explain(dense, final, data, task="binary").facts.changes
+    x, y = data.test.arrays()
+    middle = 0.0 if activation is None else 0.5
+    was = (dense.predict(x, verbose=0)[:, 0] > middle).astype(int)
+    assert changes.both_right + changes.lost == (was == y).sum()
+    assert [each.name for each in changes.classes] == ["0", "1"]
+    assert all(flip.confidence_after >= 0.5 for flip in changes.flips)
 
 
 def test_masks_are_kept_where_they_are_small_enough_to_be_drawn(pruned, data, monkeypatch):
