@@ -74,7 +74,7 @@ def _margins(model: keras.Model, size: int) -> tuple[Margins, list[str]]:
 
 def _stays(layer: keras.layers.Conv2D, model: keras.Model) -> str | None:
     """Why a kernel cannot be cut, or None."""
-    if not isinstance(model, keras.Sequential) and not model._is_graph_network:
+    if not getattr(model, "inputs", None):  # of a subclassed model
         return "the model is no graph of layers"
     if layer.data_format != "channels_last":
         return "its channels come first"
