@@ -33,19 +33,26 @@ class StepsConfig(BaseModel):
         "outside their middle goes. Empty: kernels stay as they are.",
     )
     channels: float = Field(
-        default=0.6, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
+        default=0.7, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
     )
     weights: float = Field(
-        default=0.7, gt=0, lt=1, description="Share of the weights that are left that become zero."
+        default=0.75, gt=0, lt=1, description="Share of the weights that are left that become zero."
+    )
+    clusters: int | None = Field(
+        default=32,
+        ge=1,
+        le=65_536,
+        description="Distinct values that each kernel keeps beside zero; see export.clusters.",
     )
     quantize: Quantization = Field(
-        default="int8", description="How the weights that are left are stored; see export.quantize."
+        default="float16",
+        description="How the weights that are left are stored; see export.quantize.",
     )
     accuracy_drop: float = Field(
         default=0.01,
         ge=0,
         le=1,
-        description="How much accuracy on the validation split quantization may lose, as a share.",
+        description="How much accuracy on the validation split the last step may lose, as a share.",
     )
 
 
@@ -81,6 +88,7 @@ class CompressParameters(BaseModel):
         shared = {name: getattr(self, name) for name in type(self).model_fields if name != "steps"}
         export = ExportConfig(
             formats=("litert",),
+            clusters=self.steps.clusters,
             quantize=self.steps.quantize,
             accuracy_drop=self.steps.accuracy_drop,
         )
