@@ -22,7 +22,6 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
         "fine_tune": {"epochs": 1},
         "importance": {"criterion": "magnitude"},
         "steps": {
-            "kernel": None,
             "channels": 0.5,
             "weights": 0.8,
             "quantize": "int8",
@@ -31,14 +30,13 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
         "output": tmp_path / "out",
     }
     report = compress(**given)
-    # simple_net has no kernels to cut, so that nothing changes in this step but the training.
-    names = ["dense", "kernels cut", "channels removed", "weights removed", "clustered, quantized"]
+    names = ["dense", "channels removed", "weights removed", "clustered, quantized"]
     assert [step.name for step in report.steps] == names
-    dense, _, channels, weights, quantized = report.steps
+    dense, channels, weights, quantized = report.steps
     assert channels.parameters < 0.7 * dense.parameters
     assert weights.parameters == channels.parameters
     assert weights.nonzero == pytest.approx(0.2 * channels.nonzero, rel=0.01)
-    sizes = [step.bytes.gzip for step in report.steps[1:]]
+    sizes = [step.bytes.gzip for step in report.steps]
     assert sizes == sorted(sizes, reverse=True)
     assert channels.flops <= 0.5 * dense.flops * 1.05
     out = tmp_path / "out"
