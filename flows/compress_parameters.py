@@ -75,10 +75,18 @@ class CompressParameters(BaseModel):
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
 
     def channels(self) -> PruneParameters:
-        """The step of channels as a run of `prune`, resolved."""
-        return self._step(
-            TargetConfig(pattern="channel", measure="flops", ratio=self.steps.channels)
+        """The step of channels as a run of `prune`, resolved.
+
+        All layers lose the same share: a global choice by FLOPs would leave the dense layers, which
+        hold most of the bytes.
+        """
+        target = TargetConfig(
+            pattern="channel",
+            measure="flops",
+            allocation="uniform",
+            ratio=self.steps.channels,
         )
+        return self._step(target)
 
     def weights(self) -> PruneParameters:
         """The step of weights, likewise; its export is the last step."""
