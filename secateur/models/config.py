@@ -1,12 +1,15 @@
 """Parameters of the model."""
 
+import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from secateur.schema import tell_bounds
 
 Architecture = Literal["simple_net", "lenet_300_100", "lenet_5", "resnet_20"]
+
+_FACTORY = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 
 class ModelConfig(BaseModel):
@@ -30,7 +33,7 @@ class ModelConfig(BaseModel):
     )
     factory: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        pattern=_FACTORY,
         description="`package.module:function`, called with the input shape and the number of "
         "classes. Only from modules that the operator allows (SECATEUR_MODEL_MODULES).",
     )
@@ -45,6 +48,16 @@ class ModelConfig(BaseModel):
         ):
             return {**data, "name": None}
         return data
+
+    @field_validator("factory", mode="before")
+    @classmethod
+    def _names_a_function(cls, value: Any) -> Any:
+        if isinstance(value, str) and not re.match(_FACTORY, value):
+            raise ValueError(
+                f"{value!r} names no function; write it as package.module:function, such as "
+                "my_models.nets:small"
+            )
+        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "ModelConfig":
