@@ -20,20 +20,24 @@ def export(
     build: Build, data: Reference, model: Reference, export: ExportConfig, seed: int
 ) -> Product:
     """Writes the files that are asked for, and refuses one that does not do what the model does."""
-    import keras
+    import numpy as np
 
     from secateur.datasets.dataset import Dataset
-    from secateur.export.exporting import Measures, export_model
+    from secateur.evaluation.by_task import loss_for, metrics_for
+    from secateur.evaluation.runtimes.keras import Keras
+    from secateur.export.exporting import EXAMPLES, Measures, export_model
     from secateur.models.files import load_model
-    from secateur.training.objective import classification_loss
 
     source = read(model)
     network = load_model(source.directory / "model.keras")
     dataset = Dataset(read(data).directory)
     (build.directory / "files").mkdir()
+    x, _ = dataset.train.arrays(np.arange(min(EXAMPLES, len(dataset.train))))
+    outputs = Keras(network).predict(x)
     measures = Measures(
-        metrics=lambda: [keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        loss=classification_loss(network),
+        metrics=lambda: metrics_for(dataset.task, outputs),
+        loss=loss_for(dataset.task, outputs),
+        higher=dataset.task != "regression",
     )
     folder = build.directory / "files"
     records, notices = export_model(network, dataset, export, folder, measures, seed)
