@@ -103,12 +103,12 @@ def _curves(name: str, pattern: str, repeats: int) -> tuple[int, float, float]:
     from secateur.search.sensitivity import sensitivity as measure
     from secateur.search.sensitivity_config import SensitivityConfig
     from secateur.sparsity.config import TargetConfig
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
     with tempfile.TemporaryDirectory() as folder:
         dataset = materialize(DatasetConfig(), Path(folder))
         model = build_model(ModelConfig(name=name), dataset.shape, dataset.classes)
-        loss = classification_loss(model)
+        loss = Objective().loss(model)
         x, y = dataset.train.arrays()
         model.compile("adam", loss)
         model.fit(x, y, batch_size=32, epochs=3 if name != "resnet_20" else 1, verbose=0)

@@ -57,7 +57,7 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     if p.steps.kernel is not None:
         cut = run(prune_kernels, model=model, size=p.steps.kernel)
         if cut.digest != model.digest:  # there were large kernels
-            model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first))
+            model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first, dense))
             models["kernels"] = model
     _, models["channels"] = wire_rounds(first, run, data, model)
     _, models[FINAL] = wire_rounds(second, run, data, models["channels"])

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.publish import PublishConfig
+from flows.rewinding import check_rewinding
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
@@ -22,6 +23,8 @@ from secateur.sparsity.combine import check_combination, check_dynamic
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import check_objective
 from secateur.training.regularizer_config import check_regularizer
 
 DEFAULT_EPOCHS = 10
@@ -53,6 +56,9 @@ class PruneParameters(BaseModel):
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )
+    objective: ObjectiveConfig = Field(
+        default=ObjectiveConfig(), description="What the model is for, and measured by."
+    )
     export: ExportConfig = Field(
         default=ExportConfig(), description="In which formats the final model is written."
     )
@@ -71,6 +77,7 @@ class PruneParameters(BaseModel):
         return self.model_copy(
             update={
                 "train": self.train.model_copy(update={"epochs": epochs}),
+                "target": self.target.settled(self.importance.criterion),
                 "correct": self.correct.resolved(self.fine_tune.epochs),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
                 "output": self.output.expanduser().absolute(),
@@ -91,6 +98,7 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
+        check_rewinding(self.train, self.target, self.fine_tune)
         check_regularizer(self.train.regularizer, "train", self.train.epochs or 0, False)
         check_regularizer(
             self.fine_tune.regularizer, "fine_tune", self.fine_tune.epochs, not self.target.cuts
@@ -98,6 +106,7 @@ class PruneParameters(BaseModel):
         check_dynamic(self.fine_tune.dynamic, self.target, self.fine_tune.epochs)
         check_dataset(self.dataset)
         check_model(self.model)
+        check_objective(self.objective)
         for format in self.export.formats:
             check_installed(format)
         check_output(self.output)

@@ -10,6 +10,7 @@ from secateur.importance.names import BUILT_IN
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
+from secateur.training.fit_config import FitConfig
 from tasks.check import check
 from tasks.correct import correct
 from tasks.evaluate import evaluate
@@ -78,7 +79,7 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], di
     pruned, tuned = way(p, run, data, after_first(p, run, data, dense))
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
-        subject: run(evaluate, data=data, model=model, subject=subject)
+        subject: run(evaluate, data=data, model=model, objective=p.objective, subject=subject)
         for subject, model in subjects.items()
     }
     return tuned, evaluations, _exports(p, run, data, dense, tuned)
@@ -90,12 +91,13 @@ def _exports(
     """The final model in the formats that are asked for, measured beside the dense one."""
     if not p.export.asked:
         return {}
-    files = run(export, data=data, model=tuned, export=p.export, seed=p.seed, subject="fine_tuned")
+    how = {"data": data, "seed": p.seed, "objective": p.objective}
+    files = run(export, model=tuned, export=p.export, subject="fine_tuned", **how)
     timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
     if not timed:
         return {"files": files}
     plain = p.export.model_copy(update={"formats": timed, "quantize": None, "clusters": None})
-    beside = run(export, data=data, model=dense, export=plain, seed=p.seed, subject="dense")
+    beside = run(export, model=dense, export=plain, subject="dense", **how)
     models = {"dense": dense, "pruned": tuned}
     measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)
     return {"files": files, "dense_files": beside, "measured": measured}
@@ -104,7 +106,9 @@ def _exports(
 def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     """The same, as far as the dense model: data and model."""
     data = run(load_data, dataset=p.dataset)
-    return data, run(train, data=data, model=p.model, train=p.train, seed=p.seed)
+    return data, run(
+        train, data=data, model=p.model, train=p.train, seed=p.seed, objective=p.objective
+    )
 
 
 def after_first(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> R:
@@ -120,7 +124,7 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     data, dense = wire_train(p, run)
     if p.target.schedule == "gradual" or not has_scores(p):
         return data, dense
-    scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
+    scores = run(importance, data=data, model=dense, **_scoring(p))
     return data, dense, scores
 
 
@@ -128,12 +132,13 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned, before = dense, None, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
+    after = tuning(p, dense) | _rewinding(p, dense)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
         pruned = prune_once(p, run, data, model, target, before=before, **label)
         moves = p.fine_tune.dynamic.method != "none"
         way = fine_tune_dynamic if moves else fine_tune
-        model = run(way, data=data, pruned=pruned, **tuning(p), **label)
+        model = run(way, data=data, pruned=pruned, **after, **label)
         before = model if moves else pruned
     assert pruned is not None
     assert before is not None
@@ -152,15 +157,14 @@ def prune_once(
     **label: int,
 ) -> R:
     """A model scored, pruned by a one-shot target and mended; `before` has earlier masks."""
-    scoring = {"data": data, "importance": p.importance, "seed": p.seed}
     how: dict[str, Any] = {"model": model, "target": target, **label}
     if has_scores(p):
-        how["scores"] = run(importance, model=model, **scoring, **label)
+        how["scores"] = run(importance, data=data, model=model, **_scoring(p), **label)
     if target.cuts:
         cut = prune_latency if target.measure == "latency" else prune_structure
-        pruned = run(cut, **how, **scoring)
+        pruned = run(cut, data=data, **how, **_scoring(p))
     elif _is_method(p):
-        pruned = run(prune_rewriting, **how, **scoring)
+        pruned = run(prune_rewriting, data=data, importance=p.importance, seed=p.seed, **how)
     else:
         pruned = run(prune, **how, **({"before": before} if before else {}))
     if p.correct.acts:
@@ -172,7 +176,7 @@ def prune_once(
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
+    masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p, dense), **prunes)
     pruned = run(prune, model=dense, target=p.target, chosen=masked)
     shrinks = {"masks": masked, "whole": p.target.cuts}
     if p.target.cuts:
@@ -180,11 +184,23 @@ def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tu
     return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")
 
 
-def tuning(p: PruneParameters) -> dict[str, Any]:
-    """Arguments of fine-tuning."""
+def _scoring(p: PruneParameters) -> dict[str, Any]:
+    return {"importance": p.importance, "seed": p.seed, "objective": p.objective}
+
+
+def tuning(p: PruneParameters, dense: Reference) -> dict[str, Any]:
+    """Arguments of a fine-tuning that `dense` may teach."""
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
-    return {"fine_tune": settings, "seed": p.fine_tune.seed}
+    given = {"fine_tune": settings, "seed": p.fine_tune.seed, "objective": p.objective}
+    return given | ({"teacher": dense} if p.fine_tune.distill.used else {})
+
+
+def _rewinding(p: PruneParameters, dense: Reference) -> dict[str, Any]:
+    if p.fine_tune.rewind == "none":
+        return {}
+    shared = FitConfig(**p.train.model_dump(include=set(FitConfig.model_fields)))
+    return {"rewound": shared, **({"early": dense} if p.fine_tune.rewind == "weights" else {})}
 
 
 def has_scores(p: PruneParameters) -> bool:

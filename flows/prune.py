@@ -22,6 +22,7 @@ from secateur.report.schema import Report
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.report import gather, report
@@ -56,6 +57,7 @@ def prune(
     first: tuple[TargetConfig, ...] = (),
     correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
@@ -74,6 +76,7 @@ def prune(
         first: Targets that the model is pruned by before, each followed by fine-tuning.
         correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
+        objective: What the model is for, and measured by.
         export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
         output: The folder of report.json, report.md and model.keras.
@@ -96,6 +99,7 @@ def prune(
         first=first,
         correct=correct,
         fine_tune=fine_tune,
+        objective=objective,
         export=export,
         seed=seed,
         output=output,

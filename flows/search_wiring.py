@@ -80,7 +80,7 @@ def wire_candidate(
         _, tuned = wire_rounds(p, run, data, model)
         return data, tuned, run(validate, data=data, model=tuned)
     pruned = prune_once(p, run, data, model, p.target)
-    how: dict[str, Any] = {"data": data, "pruned": pruned, **tuning(p)}
+    how: dict[str, Any] = {"data": data, "pruned": pruned, **tuning(p, model)}
     tuned = run(fine_tune_rung, until=rungs[0], **how)
     for until in rungs[1:]:
         tuned = run(fine_tune_rung, until=until, before=tuned, **how)

@@ -27,6 +27,7 @@ from secateur.report.sweep import SweepReport
 from secateur.store import StoreError
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.progress import counted
@@ -59,6 +60,7 @@ def sweep(
     target: SweepTarget = SweepTarget(),  # noqa: B008
     correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
@@ -80,6 +82,7 @@ def sweep(
         target: How much to remove, and where; the axes say what it leaves open.
         correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
+        objective: What the model is for, and measured by.
         seed: One integer for everything, at least 0.
         output: The folder of sweep.json, sweep.html and the best models.
         publish: When results are written, and who is told.

@@ -7,15 +7,30 @@ from typing import Any
 
 from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
 
-@stage(name="fine_tune")
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return objective_fingerprint(objective)
+
+
+@stage(name="fine_tune", outside=_outside)
 def fine_tune_dynamic(
-    build: Build, data: Reference, pruned: Reference, fine_tune: FineTuneConfig, seed: int
+    build: Build,
+    data: Reference,
+    pruned: Reference,
+    fine_tune: FineTuneConfig,
+    seed: int,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
+    teacher: Reference | None = None,
 ) -> Product:
-    """Trains what is left and moves it; a killed one goes on from its last epoch, masks too."""
+    """Trains what is left and moves it; a killed one goes on from its last epoch, masks too.
+
+    `teacher` is the dense model, where `fine_tune.distill` has it teach.
+    """
     import keras
     import numpy as np
 
@@ -24,8 +39,9 @@ def fine_tune_dynamic(
     from secateur.models.weights import content_digest
     from secateur.sparsity.dynamic import DynamicSparsity, dense_gradients
     from secateur.sparsity.masks import Masks
+    from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
@@ -34,7 +50,9 @@ def fine_tune_dynamic(
     masks = Masks.load(folder / "masks.npz")
     examples = dataset.train
     steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
-    loss = classification_loss(network)
+    goal = Objective.of(objective, dataset.task)
+    loss = goal.loss(network)
+    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
 
     def gradients(step: int) -> Any:
         size = min(len(examples), fine_tune.batch_size)
@@ -51,6 +69,8 @@ def fine_tune_dynamic(
             dataset.validation,
             fine_tune,
             seed=seed,
+            objective=goal,
+            around=taught_by(knows, fine_tune.distill, goal),
             companions=[dynamic],
             checkpoints=build.partial,
             progress=progress,

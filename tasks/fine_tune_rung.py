@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from typing import Any
 
 from secateur.store import Reference
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
 
-@stage(name="fine_tune")
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return objective_fingerprint(objective)
+
+
+@stage(name="fine_tune", outside=_outside)
 def fine_tune_rung(
     build: Build,
     data: Reference,
@@ -20,6 +27,8 @@ def fine_tune_rung(
     seed: int,
     until: int,
     before: Reference | None = None,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
+    teacher: Reference | None = None,
 ) -> Product:
     """Trains up to the epoch `until`; all rungs together give what one fine-tuning gives."""
     import keras
@@ -30,7 +39,9 @@ def fine_tune_rung(
     from secateur.sparsity.hold import hold
     from secateur.sparsity.masks import Masks
     from secateur.training.checkpoint import Checkpoint
+    from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
+    from secateur.training.objective import Objective
     from secateur.training.stopping import StopAfter
 
     dataset = Dataset(read(data).directory)
@@ -42,6 +53,8 @@ def fine_tune_rung(
         config = fine_tune.model_copy(update={"epochs": until})
     keras.utils.set_random_seed(seed)
     network = load_model(folder / "model.keras")
+    goal = Objective.of(objective, dataset.task)
+    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", until))
         if (folder / "masks.npz").exists():
@@ -52,6 +65,8 @@ def fine_tune_rung(
             dataset.validation,
             config,
             seed=seed,
+            objective=goal,
+            around=taught_by(knows, fine_tune.distill, goal),
             companions=[StopAfter(until)],
             checkpoints=build.partial,
             progress=progress,

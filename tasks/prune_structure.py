@@ -8,10 +8,16 @@ from typing import Any
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.stage import Build, Product, read, stage
 
 
-@stage(name="prune")
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return objective_fingerprint(objective)
+
+
+@stage(name="prune", outside=_outside)
 def prune_structure(
     build: Build,
     model: Reference,
@@ -20,9 +26,10 @@ def prune_structure(
     importance: ImportanceConfig,
     seed: int,
     scores: Reference | None = None,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Cuts the model, and measures its BatchNorm anew on training data; there are no masks."""
-    return cut_model(build, model, target, data, importance, seed, scores)
+    return cut_model(build, model, target, data, importance, seed, scores, objective)
 
 
 def cut_model(
@@ -33,6 +40,7 @@ def cut_model(
     importance: ImportanceConfig,
     seed: int,
     scores: Reference | None,
+    objective: ObjectiveConfig,
     timing: Callable[[Any], Any] | None = None,
 ) -> Product:
     """The work of the stage; `timing` makes of the model what measures latencies."""
@@ -43,15 +51,16 @@ def cut_model(
     from secateur.structure.kept import save_kept
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
+    dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
     pruned = cut(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
-        data=calibration(Dataset(read(data).directory).train, importance.examples, seed),
-        loss=classification_loss(network),
+        data=calibration(dataset.train, importance.examples, seed),
+        loss=Objective.of(objective, dataset.task).loss(network),
         seed=seed,
         latency=timing(network) if timing else None,
     )

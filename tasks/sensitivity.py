@@ -5,6 +5,7 @@ from __future__ import annotations
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.stage import Build, Product, read, stage
 
 
@@ -23,15 +24,16 @@ def sensitivity(
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model
     from secateur.search.sensitivity import sensitivity as measure
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
+    dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
     found = measure(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
-        Dataset(read(data).directory).validation.arrays(),
-        loss=classification_loss(network),
+        dataset.validation.arrays(),
+        loss=Objective.of(ObjectiveConfig(), dataset.task).loss(network),
         ratios=sensitivity.ratios,
         stop=sensitivity.stop,
         examples=sensitivity.examples,

@@ -7,6 +7,7 @@ from typing import Literal
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.stage import Build, Product, read, stage
 
 
@@ -31,14 +32,15 @@ def waypoints(
     from secateur.search.prediction import Predictor
     from secateur.search.waypoints import by_loss, by_ratio
     from secateur.training.batches import calibration
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
+    dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
     predictor = Predictor(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
-        calibration(Dataset(read(data).directory).train, importance.examples, seed),
-        classification_loss(network),
+        calibration(dataset.train, importance.examples, seed),
+        Objective.of(ObjectiveConfig(), dataset.task).loss(network),
     )
     if way == "ratio":
         found = by_ratio(predictor, target, measure)

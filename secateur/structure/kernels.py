@@ -104,7 +104,9 @@ def _rebuilt(model: keras.Model, margins: Margins) -> keras.Model:
                 name=f"{layer.name}_crop",
             )
 
-    def clone(layer: keras.Layer) -> keras.Layer:
+    def clone(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):  # an operation, which has no weights
+            return layer
         config = layer.get_config()
         if layer.name in margins:
             config["kernel_size"] = tuple(

@@ -68,7 +68,7 @@ def structure_target(target: TargetConfig) -> StructureTarget:
         pattern=target.pattern,
         ratio=target.ratio,
         measure=own if target.measure == "units" else target.measure,
-        allocation=target.allocation,
+        allocation=target.settled("").allocation,
         pooling=target.pooling,
         round_to=target.round_to,
         floor=target.floor,

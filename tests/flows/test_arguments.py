@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_read_is_named(read, tmp_path):
         ([*RATIO, "--dataset.image_size", "32,x"], "dataset.image_size is 'x': input should be"),
         ([*RATIO, "--target.include", "[ab]*"], 'as JSON, such as --target.include \'["conv[12]"'),
         ([*RATIO, "--target.include", "["], "The flags cannot be read (Parsing error"),
-        (["--target.allocation", "most", *RATIO], "allocation is 'most'; use global, uniform, "),
+        (["--target.allocation", "most", *RATIO], "allocation is 'most'; use auto, global, "),
         (["--target.allocation", '{"a": 2}'], "gives 'a' the ratio 2; use a number from 0"),
     ],
 )
