@@ -130,3 +130,16 @@ def test_a_model_too_large_for_a_format_is_refused(format, tmp_path, monkeypatch
     with pytest.raises(ValueError, match=r"weights take [\d,]+ bytes.*at most 1,000"):
         write(models.convolutional(), format, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_flatten_leaves_no_arithmetic_of_shapes_in_the_file(tmp_path):
+    """The file takes any number of examples all the same."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = write(models.convolutional(), "litert", tmp_path).path
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    operations = {operation["op_name"] for operation in interpreter._get_ops_details()}
+    assert "RESHAPE" in operations
+    assert operations.isdisjoint({"SHAPE", "PACK", "STRIDED_SLICE"})
+    assert open_model(path).batch is None
