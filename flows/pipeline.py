@@ -257,7 +257,8 @@ def stage_runner(
     def run(stage: Stage, **arguments) -> StageResult:
         if stage is train and train.find(**arguments) is None:
             regularizers = (p.train.regularizer, p.fine_tune.regularizer)
-            check(arguments["data"], p.model, p.target, regularizers)
+            trainings = {"train": p.train, "fine_tune": p.fine_tune}
+            check(arguments["data"], p.model, p.target, regularizers, trainings, p.objective)
         result = stage(refresh=stage.name in refresh, **arguments)
         done.append(result)
         return result
