@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secateur.explanation.schema import Changes
-from secateur.report.schema import Report
+from secateur.report.tables import is_share
 
 Choice = dict[str, Any]
 
@@ -33,14 +33,10 @@ def short(name: str, length: int = 26) -> str:
     return text(name if len(name) <= length else "…" + name[1 - length :])
 
 
-def percent_axis() -> dict[str, Any]:
-    """How an axis of shares is written."""
-    return {"tickformat": ".2~%"}
-
-
-def are_shares(report: Report) -> bool:
-    """Whether the metrics are shares, such as an accuracy; those of a regression are not."""
-    return report.task != "regression"
+def metric_axis(metric: str) -> dict[str, Any]:
+    """An axis of a metric: shares, such as an accuracy, are written as percent."""
+    axis: dict[str, Any] = {"title": {"text": text(metric)}}
+    return {**axis, "tickformat": ".2~%"} if is_share(metric) else axis
 
 
 def layer_choices(rows: Sequence[Mapping[str, Any]]) -> list[Choice]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from secateur.evaluation.schema import Cost, Latency
-from secateur.report.figures import COLORS, SYMBOLS, Choice, are_shares, percent_axis, text
+from secateur.report.figures import COLORS, SYMBOLS, Choice, metric_axis, text
 from secateur.report.schema import Report
 from secateur.report.speed import latency_rows, unquantized
 from secateur.report.tables import SUBJECTS
@@ -120,10 +120,7 @@ def _choice(
         data.append(trace)
     layout: dict[str, Any] = {
         "xaxis": {"title": {"text": text(label)}, "rangemode": "tozero"},
-        "yaxis": {
-            "title": {"text": text(metric)},
-            **(percent_axis() if are_shares(report) else {}),
-        },
+        "yaxis": metric_axis(metric),
     }
     if not unit:
         layout["xaxis"]["tickformat"] = "~s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from secateur.report.figures import Choice, line_at, percent_axis, text
+from secateur.report.figures import Choice, line_at, metric_axis, text
 from secateur.report.histories import History
 
 POINTS = 1_000
@@ -17,13 +17,12 @@ _CURVES = (
 )
 
 
-def training_choices(histories: Mapping[str, History], metric: str, share: bool) -> list[Choice]:
+def training_choices(histories: Mapping[str, History], metric: str) -> list[Choice]:
     """One metric over the epochs of all trainings, one behind the other.
 
     Args:
         histories: The trainings by name.
         metric: Its name in them, without `val_`.
-        share: Whether it is written as percent.
     """
     data: list[dict[str, Any]] = []
     places: list[tuple[str, int, int]] = []
@@ -35,7 +34,7 @@ def training_choices(histories: Mapping[str, History], metric: str, share: bool)
         start += epochs
     layout: dict[str, Any] = {
         "xaxis": {"title": {"text": "epoch"}, "range": [0.5, start + 0.5]},
-        "yaxis": {"title": {"text": text(metric)}, **(percent_axis() if share else {})},
+        "yaxis": metric_axis(metric),
         "annotations": [
             {
                 "x": begin + epochs / 2 + 0.5,

@@ -9,7 +9,6 @@ from typing import Any
 from secateur.report import page_changes, page_layers
 from secateur.report.evidence import Evidence
 from secateur.report.figures import (
-    are_shares,
     class_choices,
     layer_choices,
 )
@@ -98,12 +97,8 @@ def _figures(report: Report, evidence: Evidence) -> dict[str, list]:
         "layers": layer_choices(page_layers.rows(report, told)),
         "weights": weight_choices(weights),
         "scores": score_choices(told.scores, weights, told.criterion or "") if told else [],
-        "loss": training("loss", share=False),
-        "metric": [
-            choice
-            for name in measured
-            for choice in training(name, share=are_shares(report) and name in report.dense.metrics)
-        ],
+        "loss": training("loss"),
+        "metric": [choice for name in measured for choice in training(name)],
         "classes": class_choices(told.changes) if told and told.changes else [],
     }
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from secateur.explanation.schema import Explanation, WeightFacts
 from secateur.report.evidence import Evidence
-from secateur.report.figures import are_shares
 from secateur.report.figures_values import threshold
 from secateur.report.images import mask_cells, mask_uri
 from secateur.report.schema import Report
+from secateur.report.tables import show
 
 MASKS = 24
 """Masks that are drawn, at most."""
@@ -128,14 +128,13 @@ def exports(report: Report) -> Table | None:
     if not report.exports:
         return None
     names = list(dict.fromkeys(name for each in report.exports for name in each.metrics))
-    shares = are_shares(report)
     rows = [
         [
             each.file,
             each.name,
             f"{each.bytes.raw:,}",
             f"{each.bytes.gzip:,}",
-            *(_metric(each.metrics.get(name), shares) for name in names),
+            *(show(n, each.metrics[n]) if n in each.metrics else "" for n in names),
             f"{each.max_difference:.3g}",
             "sparse" if each.sparse else "plain",
         ]
@@ -143,9 +142,3 @@ def exports(report: Report) -> Table | None:
     ]
     sizes = ["bytes", "bytes (gzip)"]
     return ["file", "format", *sizes, *names, "largest difference", "encoding"], rows
-
-
-def _metric(value: float | None, share: bool) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2%}" if share else f"{value:.4g}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from secateur.report.figures import Choice, text
+from secateur.report.figures import Choice, metric_axis, text
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import LABELS, percent
 
@@ -62,7 +62,7 @@ def choices(report: SweepReport) -> list[Choice]:
         ]
         layout: dict[str, Any] = {
             "xaxis": {"title": {"text": LABELS[cost]}, "type": "log", "tickformat": "~s"},
-            "yaxis": {"title": {"text": text(report.metric)}, "tickformat": ".2~%"},
+            "yaxis": metric_axis(report.metric),
             "height": 480,
         }
         if dense := report.dense.get("test"):
