@@ -15,7 +15,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,23 +116,27 @@ PAIRS: dict[str, tuple[Way, Way]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--write", action="store_true", help="put the table into training.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = materialize(DatasetConfig(), Path(folder))
-        table = compare(data, options.repeats)
+        table = compare(data, options.repeats, options.models)
     print(table)
     if options.write:
         page = Path(__file__).resolve().parent / "training.md"
         replace_section("training", table, page)
 
 
-def compare(data: Dataset, repeats: int) -> str:
+def compare(data: Dataset, repeats: int, models: Sequence[str]) -> str:
     """The table in Markdown."""
-    lines = [f"| an epoch with … takes times | {' | '.join(MODELS)} |", "|---|--:|--:|--:|"]
+    lines = [
+        f"| an epoch with … takes times | {' | '.join(models)} |",
+        f"|---|{'--:|' * len(models)}",
+    ]
     for label, (way, base) in PAIRS.items():
         cells = []
-        for name in MODELS:
+        for name in models:
             seconds: dict[Way, list[float]] = {way: [], base: []}
             for _ in range(repeats):
                 for each in seconds:
