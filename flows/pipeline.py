@@ -129,7 +129,7 @@ def _exports(
     timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
     if not timed:
         return {"files": files}
-    plain = p.export.model_copy(update={"formats": timed, "quantize": None})
+    plain = p.export.model_copy(update={"formats": timed, "quantize": None, "clusters": None})
     beside = run(export, model=dense, export=plain, subject="dense", **how)
     models = {"dense": dense, "pruned": tuned}
     measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.sparsity.masks import Masks
 
-_FACTS, _PICTURES, _MASKS = "explanation.json", "pictures.npy", "masks.npz"
+_FACTS, _PICTURES, _MASKS = "explanation.json", "pictures.npy", "drawn_masks.npz"
 
 
 class _Part(BaseModel):
