@@ -26,6 +26,8 @@ def check(data: Reference, model: ModelConfig, target: TargetConfig) -> None:
     from secateur.sparsity.scope import layer_ratios, scope
 
     dataset = Dataset(read(data).directory)
-    chosen = scope(describe(build_model(model, dataset.shape, dataset.classes)), target)
+    chosen = scope(
+        describe(build_model(model, dataset.shape, dataset.classes, dataset.traits)), target
+    )
     if isinstance(target.allocation, dict):
         layer_ratios(chosen, target.allocation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import lapack
 
 # Inputs after which the choice of weights starts anew and the others are brought up to date, as in
 # the paper (B_s and B).
@@ -79,21 +80,39 @@ def _made_up(factors: np.ndarray, errors: np.ndarray, low: int, high: int, end: 
 
 
 def _factor(hessian: np.ndarray, damping: float) -> np.ndarray:
-    """Upper triangular U, H⁻¹ = UᵀU: row j is what OBS needs once the inputs before j are done."""
+    """Upper triangular U, H⁻¹ = UᵀU: row j is what OBS needs once the inputs before j are done.
+
+    One array is factored, inverted and factored again where it lies: of wide layers the Hessian
+    is larger than the weight itself.
+    """
     diagonal = np.diagonal(hessian)
     mean = float(diagonal.mean())
-    damped = hessian + np.eye(len(hessian)) * (damping * mean if mean > 0 else 1.0)
-    inverse = np.linalg.inv(damped)
-    return np.linalg.cholesky((inverse + inverse.T) / 2).T
+    damped = hessian.copy()
+    damped[np.diag_indices(len(hessian))] += damping * mean if mean > 0 else 1.0
+    # The transpose of a symmetric matrix in C's order is itself in LAPACK's.
+    factor, failed = lapack.dpotrf(damped.T, lower=0, clean=0, overwrite_a=1)
+    if not failed:
+        factor, failed = lapack.dpotri(factor, lower=0, overwrite_c=1)
+    if not failed:
+        factor, failed = lapack.dpotrf(factor, lower=0, clean=1, overwrite_a=1)
+    if failed:
+        raise ValueError(
+            "The inputs of a layer are so alike that their Hessian cannot be inverted; give a "
+            "larger damping, or more examples."
+        )
+    return factor
 
 
-def choose(saliency: np.ndarray, target: Target, inputs: int) -> np.ndarray:
+def choose(saliency: np.ndarray, target: Target, run_length: int) -> np.ndarray:
+    """A mask by saliency alone, (groups, inputs, outputs); groups of n:m start anew each run."""
     if target.ratio is not None:
         return _smallest(saliency, round(target.ratio * saliency.size))
     kept = np.ones(saliency.shape, bool)
-    for low in range(0, inputs, target.group):
-        part = slice(low, low + target.group)
-        kept[:, part] = _highest(saliency[:, part], target.kept)
+    for start in range(0, saliency.shape[1], run_length):
+        end = min(start + run_length, saliency.shape[1])
+        for low in range(start, end, target.group):
+            part = slice(low, min(low + target.group, end))
+            kept[:, part] = _highest(saliency[:, part], target.kept)
     return kept
 
 
