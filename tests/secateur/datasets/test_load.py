@@ -3,7 +3,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from secateur.datasets.config import DatasetConfig
-from secateur.datasets.dataset import Dataset
+from secateur.datasets.dataset import SPLITS, Dataset
 from secateur.datasets.load import DownloadError, materialize
 
 
@@ -179,3 +179,15 @@ def test_what_cannot_be_downloaded_says_where_it_was_looked_for(tmp_path, monkey
     ) as info:
         materialize(DatasetConfig(name="mnist", data_dir=str(tmp_path / "data")), tmp_path)
     assert "\n" not in str(info.value)
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    from sklearn.datasets import load_digits
+
+    loaded = materialize(DatasetConfig(name="digits"), tmp_path)
+    lengths = (len(loaded.train), len(loaded.validation), len(loaded.test))
+    assert lengths == (1298, 144, 355)
+    images = np.concatenate([loaded.split(split).arrays()[0] for split in SPLITS])
+    flat = np.sort(images.reshape(len(images), -1) * 16, axis=0)  # the order is TFDS's
+    np.testing.assert_allclose(flat, np.sort(load_digits().data, axis=0), atol=0.05)
+    assert set(np.bincount(loaded.test.y)) <= {34, 35, 36}
