@@ -52,7 +52,7 @@ class DatasetConfig(BaseModel):
     )
     task: Task | None = Field(
         default=None,
-        description="What the model shall do. Default: regression where the target has numbers with a point "
+        description="What the model shall do. Default: regression where targets are no integers "
         "(several targets of zeros and ones: multi_label), else classification, and "
         "token_classification where each example has a sequence of labels. language_model takes "
         "text alone, and the target is the next token.",

@@ -34,6 +34,7 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     if config.task == "language_model":
         return _write_language_model(raw, texts, config, folder)
     targets = encode(raw, config)
+    check_classes(targets, targets.y["train"])
     strata = targets.y["train"] if targets.task in ("classification", "binary") else None
     sizes = {split: len(part) for split, part in raw.items()}
     parts = divide(sizes, None if strata is None else strata.reshape(-1), config)

@@ -125,4 +125,4 @@ def is_image(content: bytes) -> bool:
 
 def _short(error: BaseException) -> str:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return first.split(" <_io")[0].rstrip(".")
+    return first.partition(" '")[0].partition(" <_io")[0].rstrip(".")
