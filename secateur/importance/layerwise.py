@@ -124,6 +124,8 @@ def _operations(graph: Any, batches: list[list[Any]]) -> Generator[Operation, No
 
         def call(number: int, node: Any = node) -> Any:
             args, kwargs = node.arguments.fill_in(values[number])
+            if getattr(node.operation, "_call_has_training_arg", False):
+                kwargs = {**kwargs, "training": False}
             return node.operation(*args, **kwargs)
 
         if inner is None:
