@@ -104,6 +104,7 @@ def test_the_kept_vectorizer_gives_the_stored_tokens(languages):
     assert {tuple(row) for row in tokens.tolist()} == stored
 
 
+@pytest.mark.slow
 def test_two_loads_give_the_same_tokens(languages, tmp_path):
     again = materialize(DatasetConfig(name="languages"), tmp_path)
     assert again.fingerprint() == languages.fingerprint()

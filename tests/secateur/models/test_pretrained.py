@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
+import importlib
 import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -88,24 +87,26 @@ class Doubled(keras.layers.Layer):
     def call(self, x):
         return {} * x
 """
-SAVE = """
-import keras, layers_of_a_test
-layers = [keras.Input((4,)), layers_of_a_test.Doubled(), keras.layers.Dense(3)]
-keras.Sequential(layers).save("model.keras")
-"""
 
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A file with a layer of a user's own, saved by another process."""
+    """A file with a layer of a user's own, as another process would have saved it."""
     (tmp_path / "layers_of_a_test.py").write_text(LAYER.format(2))
-    done = subprocess.run([sys.executable, "-c", SAVE], cwd=tmp_path, check=False)
-    assert done.returncode == 0
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("SECATEUR_MODEL_MODULES", raising=False)
     monkeypatch.chdir(tmp_path)
+    doubled = importlib.import_module("layers_of_a_test").Doubled()
+    layers = [keras.Input((4,)), doubled, keras.layers.Dense(3)]
+    keras.Sequential(layers).save(tmp_path / "model.keras")
+    _forget()
     yield ModelConfig(path=str(tmp_path / "model.keras"))
+    _forget()
+
+
+def _forget():
     sys.modules.pop("layers_of_a_test", None)
+    keras.saving.get_custom_objects().pop("mine>Doubled", None)
 
 
 def test_layers_of_ones_own_need_the_operators_word(own, monkeypatch, tmp_path):
@@ -120,6 +121,6 @@ def test_layers_of_ones_own_need_the_operators_word(own, monkeypatch, tmp_path):
     kernel = model.layers[-1].get_weights()[0]
     np.testing.assert_allclose(model(x), 2 * x @ kernel, rtol=1e-5)
     before, digest = source_fingerprint(own), content_digest(model)
-    (tmp_path / "layers_of_a_test.py").write_text(textwrap.dedent(LAYER.format(3)))
+    (tmp_path / "layers_of_a_test.py").write_text(LAYER.format(3))
     assert source_fingerprint(own) != before
     assert content_digest(model) != digest  # what the layer does belongs to the model
