@@ -68,7 +68,7 @@ class Split:
             Inputs, float32 and scaled (tokens: int32), and labels (int64) or targets (float32).
         """
         chosen = slice(None) if indices is None else indices
-        y = np.asarray(self.y[chosen], dtype=self.target_dtype)
+        y: np.ndarray = np.asarray(self.y[chosen], dtype=self.target_dtype)
         return self.each(lambda x, scale: prepare(x[chosen], scale)), y
 
 

@@ -85,7 +85,7 @@ def _one_by_one(run: Run, through: Callable[[], Iterator[Any]]) -> Iterator[Laye
     for layer in dict.fromkeys(order):
         part = run.only([weight for weight in run.weights if id(weight.layer) == layer])
         if part.weights:
-            yield Layer(part.weights, lambda part=part: _terms(part, through))
+            yield Layer(part.weights, partial(_terms, part, through))
 
 
 def _terms(run: Run, through: Callable[[], Iterator[Any]]) -> Iterator[Terms]:
@@ -130,7 +130,7 @@ def _operations(graph: Any, batches: list[list[Any]]) -> Generator[Operation, No
 
         if inner is None:
             yield node.operation, call, len(values)
-            made = (keras.tree.flatten(call(number)) for number in range(len(values)))
+            made: Iterator[Any] = (keras.tree.flatten(call(n)) for n in range(len(values)))
         else:
             given = []
             for each in values:

@@ -71,10 +71,11 @@ def texts() -> list[tuple[str, str, str]]:
     for language in LANGUAGES:
         for origin, text in sorted(_translations(language)):
             found.setdefault(text, (origin, set()))[1].add(language)
-    single = [
-        (o, text, *languages) for text, (o, languages) in found.items() if len(languages) == 1
-    ]
-    return sorted(single)
+    return sorted(
+        (origin, text, next(iter(languages)))
+        for text, (origin, languages) in found.items()
+        if len(languages) == 1
+    )
 
 
 def _translations(language: str) -> Iterator[tuple[str, str]]:

@@ -21,14 +21,13 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
 def _split(files: tuple[Path, ...], config: DatasetConfig) -> Raw:
     parts = [_file(file, config) for file in files]
     try:
-        return Raw(
-            *(
-                {name: np.concatenate([part[side][name] for part in parts]) for name in first}
-                for side, first in enumerate(parts[0])
-            )
+        inputs, targets = (
+            {name: np.concatenate([part[side][name] for part in parts]) for name in parts[0][side]}
+            for side in (0, 1)
         )
     except (KeyError, ValueError) as error:
         raise ValueError(f"The files beside {files[0].name!r} differ: {error}.") from error
+    return Raw(inputs, targets)
 
 
 def _file(file: Path, config: DatasetConfig) -> tuple[dict, dict]:

@@ -23,7 +23,7 @@ from secateur.sparsity.select import select
 folder = Path(sys.argv[1])
 keras.utils.set_random_seed(0)
 body = keras_hub.models.ResNetBackbone(
-    [8], [1], [8, 16], [1, 1], [1, 2], "basic_block", image_shape=(16, 16, 3)
+    [64], [3], [64], [1], [1], "basic_block", image_shape=(16, 16, 3)
 )
 body.save_to_preset(str(folder / "body"))
 keras_hub.models.ImageClassifier(body, num_classes=4).save_to_preset(str(folder / "classifier"))
