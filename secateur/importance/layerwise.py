@@ -56,12 +56,16 @@ def layers(run: Run, wanted: set[str]) -> Iterator[Layer]:
         yield from _whole_model(run, weights)
         return
     batches = [graph._standardize_inputs(b.x) for b in run.batches(run.batch_size or _BATCH)]
+    left = len(weights)
     for operation, call, count in _operations(graph, batches):
         inside = [operation, *flat_layers(operation)] if isinstance(operation, keras.Layer) else []
         own = {id(layer) for layer in inside}
         part = run.only([weight for weight in weights if id(weight.layer) in own])
         if part.weights:
             yield from _one_by_one(part, partial(map, call, range(count)))
+        left -= len(part.weights)
+        if not left:
+            return  # what comes after need not run: a language model's last outputs are large
 
 
 def _whole_model(run: Run, weights: list[PrunableWeight]) -> Iterator[Layer]:

@@ -32,7 +32,7 @@ def reconstruct(
     """SparseGPT on matrices.
 
     Args:
-        matrix: Weights, float64, (groups, inputs, outputs).
+        matrix: Weights, (groups, inputs, outputs), in the precision to compute with.
         hessian: XᵀX of the inputs, float64, (groups, inputs, inputs).
         target: What to remove.
         damping: Share of the mean diagonal that is added to the diagonal.
@@ -44,7 +44,7 @@ def reconstruct(
     """
     matrix, inputs = matrix.copy(), matrix.shape[1]
     size = matrix.shape[0] * matrix.shape[2]
-    factors = np.stack([_factor(part, damping) for part in hessian])
+    factors = np.stack([_factor(part, damping).astype(matrix.dtype) for part in hessian])
     scale = np.square(np.diagonal(factors, axis1=1, axis2=2))[:, :, None]
     kept = np.ones(matrix.shape, bool) if fixed is None else fixed.copy()
     removed = 0
@@ -117,9 +117,13 @@ def choose(saliency: np.ndarray, target: Target, run_length: int) -> np.ndarray:
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
-    """A mask without the `count` smallest."""
+    """A mask without the `count` smallest; of equal ones, those that come first go."""
     kept = np.ones(values.size, bool)
-    kept[np.argsort(values, axis=None, kind="stable")[:count]] = False
+    if count > 0:
+        flat = values.reshape(-1)
+        limit = np.partition(flat, count - 1)[count - 1]
+        np.greater_equal(flat, limit, out=kept)
+        kept[np.flatnonzero(flat == limit)[: count - (values.size - int(kept.sum()))]] = False
     return kept.reshape(values.shape)
 
 

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 Method = Literal["sparsegpt", "wanda"]
 
+_EXACT = 1 << 18  # weights up to which a layer is computed in double precision
+
 
 class Reconstruction(NamedTuple):
     """What a method gives: new values and masks.
@@ -138,7 +140,9 @@ def prune_layers(
                     value, mask = _prune(
                         before, sums.pop(weight.path), target[weight.path], damping
                     )
-                done.append((weight, Pruned(weight.path, value.astype(before.dtype), mask)))
+                done.append(
+                    (weight, Pruned(weight.path, value.astype(before.dtype, copy=False), mask))
+                )
             for weight, pruned in done:
                 weight.variable.assign(pruned.value)
                 left.discard(pruned.path)
@@ -242,13 +246,14 @@ def _add_moments(sums: np.ndarray, term: Term, full: bool) -> None:
 def _prune(
     value: np.ndarray, hessian: _Moments, target: Target, damping: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    value = value.astype(np.float64)
+    value = value.astype(np.float64 if value.size <= _EXACT else np.float32)
     if isinstance(hessian.term, Lookup):
         # Rows are never looked up together, so nothing can be made up for: the Hessian is diagonal.
-        matrix, mask = value[None], None if target.mask is None else target.mask[None]
-        saliency = np.square(matrix) * (hessian.values[None, :, None] + 1e-12)
-        kept = choose(saliency, target, matrix.shape[1]) if mask is None else mask
-        return value * kept[0], kept[0]
+        if target.mask is not None:
+            return value * target.mask, target.mask
+        counts = (hessian.values + 1e-12).astype(value.dtype)
+        kept = choose((np.square(value) * counts[:, None])[None], target, len(value))[0]
+        return value * kept, kept
     assert isinstance(hessian.term, Product)
     layout = hessian.term.layout
     matrix = layout.inverse(value, hessian.term.sizes[2:])
@@ -266,7 +271,8 @@ def _select(value: np.ndarray, squares: _Moments, target: Target) -> tuple[np.nd
         return value * kept, kept
     assert isinstance(term, Product)
     matrix = term.layout.inverse(value, term.sizes[2:])
-    saliency = np.abs(matrix, dtype=np.float32) * norms[..., None]
+    saliency = np.abs(matrix, dtype=np.float32)
+    saliency *= norms[..., None]
     run_length = _run_length(value.shape, term.sizes)
     kept = term.layout.array(choose(saliency, target, run_length))
     return value * kept, kept
