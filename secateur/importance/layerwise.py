@@ -20,7 +20,7 @@ HELD = 1 << 30
 """Bytes of activations, of all calibration examples, that are held between two layers at most."""
 
 _WAITING = 4  # tensors that wait at once: inputs, outputs and what goes round on residual ways
-_BATCH = 8  # examples that go through a layer at a time: small, so that little is held beside
+_BATCH = 4  # examples that go through a layer at a time: small, so that little is held beside
 
 Terms = dict[int, list[Term]]
 

@@ -28,21 +28,24 @@ def reconstruct(
     damping: float,
     run_length: int,
     fixed: np.ndarray | None = None,
+    *,
+    precision: type = np.float64,
 ) -> tuple[np.ndarray, np.ndarray]:
     """SparseGPT on matrices.
 
     Args:
-        matrix: Weights, (groups, inputs, outputs), in the precision to compute with.
+        matrix: Weights, (groups, inputs, outputs); left as they are.
         hessian: XᵀX of the inputs, float64, (groups, inputs, inputs).
         target: What to remove.
         damping: Share of the mean diagonal that is added to the diagonal.
         run_length: Inputs after which groups of n:m start anew.
         fixed: A mask to take instead of choosing one.
+        precision: What to compute in, once the Hessian is inverted.
 
     Returns:
         New weights and masks, both (groups, inputs, outputs).
     """
-    matrix, inputs = matrix.copy(), matrix.shape[1]
+    matrix, inputs = matrix.astype(precision), matrix.shape[1]
     size = matrix.shape[0] * matrix.shape[2]
     factors = np.stack([_factor(part, damping).astype(matrix.dtype) for part in hessian])
     scale = np.square(np.diagonal(factors, axis1=1, axis2=2))[:, :, None]

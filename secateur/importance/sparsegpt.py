@@ -129,20 +129,14 @@ def prune_layers(
     with unchanged(run.model):
         for layer in layers(run, set(target)):
             sums = _moments_of(layer, full=method == "sparsegpt")
-            done = []
-            for weight in layer.weights:
-                if weight.path not in sums:
-                    continue
-                before = keras.ops.convert_to_numpy(weight.variable.value)
-                if method == "wanda":
-                    value, mask = _select(before, sums.pop(weight.path), target[weight.path])
-                else:
-                    value, mask = _prune(
-                        before, sums.pop(weight.path), target[weight.path], damping
-                    )
-                done.append(
-                    (weight, Pruned(weight.path, value.astype(before.dtype, copy=False), mask))
+            done = [
+                (
+                    weight,
+                    _pruned(weight, sums.pop(weight.path), target[weight.path], method, damping),
                 )
+                for weight in layer.weights
+                if weight.path in sums
+            ]
             for weight, pruned in done:
                 weight.variable.assign(pruned.value)
                 left.discard(pruned.path)
@@ -190,6 +184,17 @@ def _target(
         if not 0 <= share < 1:
             raise ValueError(f"ratio must be at least 0 and below 1, not {share} ({path}).")
     return {path: Target(ratio=share) for path, share in ratios.items()}
+
+
+def _pruned(
+    weight: PrunableWeight, moments: _Moments, target: Target, method: Method, damping: float
+) -> Pruned:
+    before = keras.ops.convert_to_numpy(weight.variable.value)
+    if method == "wanda":
+        value, mask = _select(before, moments, target)
+    else:
+        value, mask = _prune(before, moments, target, damping)
+    return Pruned(weight.path, value.astype(before.dtype, copy=False), mask)
 
 
 class _Moments(NamedTuple):
@@ -246,36 +251,43 @@ def _add_moments(sums: np.ndarray, term: Term, full: bool) -> None:
 def _prune(
     value: np.ndarray, hessian: _Moments, target: Target, damping: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    value = value.astype(np.float64 if value.size <= _EXACT else np.float32)
     if isinstance(hessian.term, Lookup):
         # Rows are never looked up together, so nothing can be made up for: the Hessian is diagonal.
         if target.mask is not None:
             return value * target.mask, target.mask
-        counts = (hessian.values + 1e-12).astype(value.dtype)
-        kept = choose((np.square(value) * counts[:, None])[None], target, len(value))[0]
+        counts = np.sqrt(hessian.values + 1e-12)
+        kept = choose(_saliency(value, counts)[None], target, len(value))[0]
         return value * kept, kept
     assert isinstance(hessian.term, Product)
     layout = hessian.term.layout
     matrix = layout.inverse(value, hessian.term.sizes[2:])
     fixed = None if target.mask is None else layout.inverse(target.mask, hessian.term.sizes[2:])
     run_length = _run_length(value.shape, hessian.term.sizes)
-    new, kept = reconstruct(matrix, hessian.values, target, damping, run_length, fixed)
+    precision = np.float64 if value.size <= _EXACT else np.float32
+    new, kept = reconstruct(
+        matrix, hessian.values, target, damping, run_length, fixed, precision=precision
+    )
     return layout.array(new), layout.array(kept)
 
 
 def _select(value: np.ndarray, squares: _Moments, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Wanda: the weights with the lowest |w| ‖x‖₂ go, and nothing is made up for."""
-    term, norms = squares.term, np.sqrt(squares.values).astype(np.float32)
+    term, norms = squares.term, np.sqrt(squares.values)
     if isinstance(term, Lookup):
-        kept = choose(np.abs(value[None]) * norms[None, :, None], target, len(value))[0]
-        return value * kept, kept
-    assert isinstance(term, Product)
-    matrix = term.layout.inverse(value, term.sizes[2:])
-    saliency = np.abs(matrix, dtype=np.float32)
-    saliency *= norms[..., None]
-    run_length = _run_length(value.shape, term.sizes)
-    kept = term.layout.array(choose(saliency, target, run_length))
+        kept = choose(_saliency(value, norms)[None], target, len(value))[0]
+    else:
+        assert isinstance(term, Product)
+        matrix = term.layout.inverse(value, term.sizes[2:])
+        run_length = _run_length(value.shape, term.sizes)
+        kept = term.layout.array(choose(_saliency(matrix, norms), target, run_length))
     return value * kept, kept
+
+
+def _saliency(matrix: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """|w| ‖x‖₂, (…, inputs, outputs), of norms (…, inputs)."""
+    saliency = np.abs(matrix, dtype=np.float32)
+    saliency *= norms[..., None].astype(np.float32)
+    return saliency
 
 
 def _run_length(shape: tuple[int, ...], sizes: tuple[int, ...]) -> int:

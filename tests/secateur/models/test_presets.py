@@ -29,7 +29,8 @@ body.save_to_preset(str(folder / "body"))
 classifier = keras_hub.models.ImageClassifier(backbone=body, num_classes=4)
 classifier.save_to_preset(str(folder / "classifier"))
 text = keras_hub.models.BertBackbone(30, 2, 2, 16, 32, max_sequence_length=8)
-keras_hub.models.TextClassifier(backbone=text, num_classes=3).save_to_preset(str(folder / "text"))
+classifier = keras_hub.models.BertTextClassifier(backbone=text, num_classes=3)
+classifier.save_to_preset(str(folder / "text"))
 image, words = np.ones((2, 16, 16, 3), np.float32), np.ones((2, 8), np.int32)
 tokens = {"token_ids": words, "padding_mask": words, "segment_ids": words}
 shapes = {name: (8,) for name in tokens}
