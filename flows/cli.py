@@ -10,7 +10,17 @@ from typing import TextIO
 
 from rich.console import Console
 
-from flows.commands import INTERRUPTED, automations, cache, inspect, prune, serve, sweep
+from flows.commands import (
+    INTERRUPTED,
+    automations,
+    cache,
+    compress,
+    evaluate,
+    inspect,
+    prune,
+    serve,
+    sweep,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prune.add(commands)
     sweep.add(commands)
+    compress.add(commands)
+    evaluate.add(commands)
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)

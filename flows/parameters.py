@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
+from secateur.evaluation.runtimes.packages import check_installed
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
@@ -39,6 +41,9 @@ class PruneParameters(BaseModel):
     target: TargetConfig = Field(description="How much to remove, and where.")
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
+    )
+    export: ExportConfig = Field(
+        default=ExportConfig(), description="In which formats the final model is written."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
@@ -74,4 +79,6 @@ class PruneParameters(BaseModel):
             )
         check_dataset(self.dataset)
         check_model(self.model)
+        for format in self.export.formats:
+            check_installed(format)
         check_output(self.output)

@@ -13,6 +13,7 @@ from flows.parameters import PruneParameters, Seed
 from flows.pipeline import StageName, check_stages, run_stages
 from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.markdown import to_markdown
@@ -52,6 +53,7 @@ def prune(
     *,
     target: TargetConfig,
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
@@ -67,6 +69,7 @@ def prune(
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
         fine_tune: How the pruned model is trained.
+        export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
         output: The folder of report.json, report.md and model.keras.
         publish: When results are written, and who is told.
@@ -86,6 +89,7 @@ def prune(
         importance=importance,
         target=target,
         fine_tune=fine_tune,
+        export=export,
         seed=seed,
         output=output,
         publish=publish,
@@ -99,7 +103,7 @@ def prune(
         outcome = run_stages(parameters, set(refresh))
         given = parameters.model_dump(mode="json")
         if publish.approval:
-            found = gather(given, outcome.results, outcome.evaluations)
+            found = gather(given, outcome.results, outcome.evaluations, outcome.exports)
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
@@ -107,6 +111,7 @@ def prune(
             given,
             outcome.results,
             outcome.evaluations,
+            outcome.exports,
             outcome.final,
             parameters.output,
             publish.accuracy_bar,

@@ -58,7 +58,7 @@ def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
 def _all_axes() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, value in PruneParameters.model_fields.items():
-        if name in ("output", "publish"):
+        if name in ("export", "output", "publish"):
             continue
         if isinstance(value.annotation, type) and issubclass(value.annotation, BaseModel):
             group = _axes(value.annotation, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -21,11 +22,16 @@ from rich.progress import (
 from rich.prompt import Confirm
 from rich.table import Table
 
+from secateur.report.compress import CompressReport, compress_summary, step_table
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
+from secateur.report.speed import verdict
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
+
+if TYPE_CHECKING:
+    from secateur.evaluation.any_file import FileEvaluation
 
 
 class Terminal:
@@ -113,7 +119,32 @@ class Terminal:
         for notice in report.notices:
             console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
         console.print(summary(report), highlight=False, markup=False)
+        if said := verdict(report):
+            console.print(said, highlight=False, markup=False)
         console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
+
+    def show_compressed(self, report: CompressReport, output: Path) -> None:
+        """The steps, on standard output, and where the files are."""
+        console = _results()
+        console.print()
+        console.print(_table(*step_table(report)))
+        console.print()
+        for notice in report.notices:
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(compress_summary(report), highlight=False, markup=False)
+        console.print(f"Report and files: {output}", highlight=False, markup=False, soft_wrap=True)
+
+    def show_file(self, found: FileEvaluation, path: Path) -> None:
+        """What was measured of one file, on standard output."""
+        console = _results()
+        rows = [[name, f"{value:.4f}"] for name, value in found.metrics.items()]
+        rows += [[f"bytes, {k}", f"{v:,}"] for k, v in found.bytes.model_dump().items() if v]
+        rows += [[f"bytes of memory ({k})", f"{v:,}"] for k, v in found.memory.items()]
+        rows += [
+            [f"ms ({name})", f"{t.median:.4g} ({t.p10:.4g} to {t.p90:.4g})"]
+            for name, t in found.latency_ms.items()
+        ]
+        console.print(_table([path.name, ""], rows))
 
     def show_sweep(self, report: SweepReport, output: Path) -> None:
         """What is worth its cost, on standard output, and where the files are."""

@@ -1,7 +1,8 @@
-"""What the models of all rooms' parameters share: a JSON schema that forms can be made of."""
+"""What the models of all rooms share: JSON schemas that forms are made of, and that may grow."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 _LOW = {"minimum": "at least {}", "exclusiveMinimum": "above {}"}
@@ -30,3 +31,16 @@ def _bounds(schema: dict[str, Any]) -> list[str]:
     if "items" in schema:
         inner.append(schema["items"])
     return own or next((found for part in inner if (found := _bounds(part))), [])
+
+
+def may_lack(*names: str) -> Callable[[dict[str, Any]], None]:
+    """For `json_schema_extra`: fields that what was written by an earlier release does not have.
+
+    Args:
+        names: Fields with a default.
+    """
+
+    def change(schema: dict[str, Any]) -> None:
+        schema["required"] = [name for name in schema["required"] if name not in names]
+
+    return change

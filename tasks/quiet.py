@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from secateur.silence import no_standard_error
+
 _lock = threading.Lock()
 
 
@@ -26,7 +28,7 @@ def import_tensorflow() -> None:
     with _lock:
         if "keras" in sys.modules and "tensorflow_datasets" in sys.modules:
             return
-        with _no_standard_error():
+        with no_standard_error():
             import keras  # noqa: F401
             import tensorflow as tf
 
@@ -49,16 +51,3 @@ def _no_switch_of_threads() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(interval)
-
-
-@contextlib.contextmanager
-def _no_standard_error() -> Iterator[None]:
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -18,6 +18,7 @@ from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
 from tasks.announce import announce
+from tasks.exported import records, with_exports
 from tasks.stage import StageResult, can_pass, read
 
 
@@ -34,6 +35,7 @@ def report(
     parameters: dict[str, Any],
     results: Sequence[StageResult],
     evaluations: Mapping[str, Reference],
+    exports: Mapping[str, Reference],
     final: Reference,
     output: Path,
     bar: float | None = None,
@@ -44,12 +46,14 @@ def report(
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
         evaluations: The evaluations of `dense`, `pruned` and `fine_tuned`.
+        exports: The artifacts of the exports; see `flows.pipeline.Outcome`.
         final: The artifact that holds the final model.
         output: The output folder.
         bar: The lowest accuracy that is good enough.
     """
-    written = gather(parameters, results, evaluations)
-    write_results(output, written, read(final).directory / "model.keras")
+    written = gather(parameters, results, evaluations, exports)
+    files = read(exports["files"]).directory / "files" if exports else None
+    write_results(output, written, read(final).directory / "model.keras", files)
     get_run_logger().info(summary(written))
     _show_in_ui(written)
     _announce(written, bar, output)
@@ -60,22 +64,24 @@ def gather(
     parameters: dict[str, Any],
     results: Sequence[StageResult],
     evaluations: Mapping[str, Reference],
+    exports: Mapping[str, Reference],
 ) -> Report:
     """The report, not written yet; the arguments are those of `report`."""
     found = {subject: _evaluation(reference) for subject, reference in evaluations.items()}
+    costs = with_exports({subject: each.cost for subject, each in found.items()}, exports)
     last = found["fine_tuned"]
     return Report(
         schema_version=1,
         parameters=parameters,
         task="classification",
-        dense=found["dense"].cost,
-        pruned=found["pruned"].cost,
-        fine_tuned=last.cost,
+        dense=costs["dense"],
+        pruned=costs["pruned"],
+        fine_tuned=costs["fine_tuned"],
         sparsity=1 - last.cost.nonzero / last.cost.prunable,
         layers=last.layers,
         stages=[result.record for result in results],
         notices=_notices(results),
-        exports=[],
+        exports=records(exports["files"]) if exports else [],
     )
 
 

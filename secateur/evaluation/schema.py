@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.schema import may_lack
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(
@@ -14,8 +16,11 @@ class _Part(BaseModel):
 class FileSize(_Part):
     """Bytes of one file."""
 
+    model_config = ConfigDict(json_schema_extra=may_lack("zstd"))
+
     raw: int = Field(description="Bytes on disk.")
     gzip: int = Field(description="Bytes after gzip, level 6: what a download takes.")
+    zstd: int | None = Field(None, description="Bytes after zstd, level 3.")
 
 
 class LayerCount(_Part):
@@ -39,6 +44,8 @@ class Latency(_Part):
 class Cost(_Part):
     """What one model is worth and what it costs."""
 
+    model_config = ConfigDict(json_schema_extra=may_lack("memory"))
+
     loss: float = Field(description="Mean loss of a test example.")
     metrics: dict[str, float] = Field(description="Metrics on the test split, as shares.")
     parameters: int = Field(description="All weights, biases and statistics of the model.")
@@ -47,7 +54,14 @@ class Cost(_Part):
     flops: int | None = Field(description="FLOPs of one example; a multiply-add is 2.")
     bytes: dict[str, FileSize] = Field(description="Bytes of the model's file in each format.")
     latency_ms: dict[str, Latency] | None = Field(
-        None, description="Milliseconds by runtime and threads; null where not measured."
+        None,
+        description="Milliseconds of a call by runtime and threads, as litert-1, and batch where "
+        "it is not 1, as litert-2-batch32; null where not measured.",
+    )
+    memory: dict[str, int] | None = Field(
+        None,
+        description="Bytes that loading the file and running it once add to the runtime's own "
+        "memory, by runtime; null where not measured.",
     )
 
 

@@ -9,13 +9,14 @@ import re
 from pathlib import Path
 
 from secateur.factories import check_factory, check_module
+from secateur.models.archive import check_archive
 from secateur.models.config import ModelConfig
 from secateur.models.own_code import own_modules
 from secateur.store import package_digest
 
 
 def check_model(config: ModelConfig) -> None:
-    """Refuses a file that is not there, a factory that is not allowed, a name that is none.
+    """Refuses a file that is not there or not safe to load, and what is not allowed or no name.
 
     Raises:
         ValueError: One sentence.
@@ -31,6 +32,7 @@ def check_model(config: ModelConfig) -> None:
                 f"model.path is {config.path!r}; allowed is a file that ends in .keras: load yours "
                 "in Keras and save it as one."
             )
+        check_archive(path)
         for module in own_modules(path):
             check_module("A layer of model.path", module)
     if config.factory is not None:

@@ -35,20 +35,24 @@ def check_output(folder: Path) -> None:
         ) from error
 
 
-def write_results(folder: Path, report: Report, model: Path) -> None:
-    """Writes `report.json`, `report.md` and `model.keras`.
+def write_results(folder: Path, report: Report, model: Path, exports: Path | None = None) -> None:
+    """Writes `report.json`, `report.md`, `model.keras`, and the exported files.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
         report: The report.
         model: The final model's file, which is copied.
+        exports: A folder of exported files, which are copied.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
     """
 
     def write(partial: Path) -> None:
-        shutil.copyfile(model, partial / "model.keras")
+        if exports is not None:
+            shutil.copytree(exports, partial, dirs_exist_ok=True)
+        if not (partial / "model.keras").exists():  # an exported one can be clustered
+            shutil.copyfile(model, partial / "model.keras")
         (partial / "report.md").write_text(to_markdown(report), encoding="utf-8")
         (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from secateur.report.schema import Report
+from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
 
 
@@ -17,6 +18,7 @@ def to_markdown(report: Report) -> str:
             summary(report) + "\n",
             "## Before and after\n",
             markdown_table(*cost_table(report)),
+            *([said + "\n"] if (said := verdict(report)) else []),
             "## Layers\n",
             markdown_table(*layer_table(report)),
             "## Notices\n",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.schema import Cost, LayerCount
+from secateur.export.schema import Export
 from secateur.report.record import StageRecord
 
 
@@ -34,7 +35,7 @@ class Report(BaseModel):
     layers: list[LayerCount] = Field(description="The layers of the final model.")
     stages: list[StageRecord] = Field(description="What ran, in order.")
     notices: list[str] = Field(description="What was skipped, floored or stopped, and why.")
-    exports: list[dict[str, Any]] = Field(description="Exported files.")
+    exports: list[Export] = Field(description="Exported files.")
 
     def to_json(self) -> str:
         """The text of `report.json`."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from secateur.evaluation.schema import Cost
 from secateur.report.schema import Report
+from secateur.report.speed import change, latency_rows, unquantized
 
 SUBJECTS = (("dense", "dense"), ("pruned", "pruned"), ("fine_tuned", "fine-tuned"))
 """Fields of the report that hold a model, and what people call them."""
@@ -25,7 +26,36 @@ def cost_table(report: Report) -> tuple[list[str], list[list[str]]]:
         shown = ["not counted" if value is None else f"{value:,}" for value in values]
         rows.append([label, *shown, _factor(values[0], values[-1])])
     rows.append(["sparsity", *(f"{_sparsity(cost):.2%}" for cost in costs), ""])
-    return header, rows
+    return header, [*rows, *_exported_rows(report), *_latency_rows(report)]
+
+
+def _exported_rows(report: Report) -> list[list[str]]:
+    """Bytes of the exported files, raw and compressed, and of the weights in sparse formats."""
+    rows = []
+    for name, size in report.fine_tuned.bytes.items():
+        if name == "keras":
+            continue
+        before = report.dense.bytes.get(unquantized(name))
+        kinds = ("raw",) if name in ("csr", "bitmap") else ("raw", "gzip")
+        for kind in kinds:
+            pair = [getattr(each, kind) if each else None for each in (before, size)]
+            shown = [f"{value:,}" if value is not None else "" for value in pair]
+            label = f"bytes ({name}{', gzip' if kind == 'gzip' else ''})"
+            rows.append([label, shown[0], "", shown[1], _factor(*pair)])
+    return rows
+
+
+def _latency_rows(report: Report) -> list[list[str]]:
+    return [
+        [
+            f"ms ({name})",
+            f"{dense.median:.4g}" if dense else "",
+            "",
+            f"{final.median:.4g}",
+            change(dense, final),
+        ]
+        for name, dense, final in latency_rows(report)
+    ]
 
 
 def layer_table(report: Report) -> tuple[list[str], list[list[str]]]:

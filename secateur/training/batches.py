@@ -28,14 +28,19 @@ def calibration(split: Split, examples: int | None, seed: int) -> Any:
     Returns:
         Arrays `(x, y)` where they are small enough, else a dataset of batches.
     """
-    indices = None
-    if examples is not None and examples < len(split):
-        indices = np.sort(np.random.default_rng(seed).permutation(len(split))[:examples])
+    indices = chosen(split, examples, seed)
     count = len(split) if indices is None else len(indices)
     floats = sum(4 * count * int(np.prod(array.shape[1:])) for _, array, _ in split.parts())
     if floats <= IN_MEMORY:
         return split.arrays(indices)
     return ordered(split, 256, indices)
+
+
+def chosen(split: Split, examples: int | None, seed: int) -> np.ndarray | None:
+    """Indices of some examples, drawn by `seed`, in order; None for all of them."""
+    if examples is None or examples >= len(split):
+        return None
+    return np.sort(np.random.default_rng(seed).permutation(len(split))[:examples])
 
 
 def shuffled(split: Split, batch_size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:

@@ -85,6 +85,19 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
     (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
     _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
+    everything = {"formats": ["keras", "litert", "onnx", "saved_model"], "clusters": 64}
+    everything |= {"quantize": "int8", "accuracy_drop": 1, "calibration": 20}
+    exported = {"data": data, "model": convolutional, "seed": 1}
+    dense_files, files = _run(
+        "export",
+        *({**exported, "export": chosen} for chosen in ({"formats": ["litert"]}, everything)),
+    )
+    models = {"dense": convolutional, "pruned": tuned}
+    _run("measure", {"data": data, **models, "dense_files": dense_files, "pruned_files": files})
+    exported_to = f"{files['uri'].removeprefix('file://')}/files/files"
+    paths = [f"{exported_to}/model{ending}" for ending in (".keras", ".tflite", ".onnx")]
+    _run("evaluate_file", *({"data": data, "path": path} for path in paths))
+    _run("prune_kernels", {"model": convolutional, "size": 3})
     calibration = {"importance": {"criterion": "magnitude", "examples": 20}, "seed": 1}
     cuts = [
         {"target": {"ratio": 0.3, "pattern": "channel"}, "scores": plain},

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from secateur.datasets.config import DatasetConfig
+from secateur.evaluation.machine import machine, runtimes
+from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
@@ -15,15 +17,21 @@ from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from tasks.evaluate import evaluate
+from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.importance import importance
 from tasks.load_data import load_data
+from tasks.measure import measure
 from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = {stage.name: stage for stage in (load_data, train, importance, prune, fine_tune, evaluate)}
+STAGES = {
+    stage.name: stage
+    for stage in (load_data, train, importance, prune, fine_tune, evaluate, export, measure)
+}
 ALL = set(STAGES)
+OUT = {"export", "measure"}
 
 
 def _reference(name, uri="file:///here"):
@@ -38,6 +46,14 @@ ARGUMENTS = {
     "prune": {"model": DENSE, "scores": SCORES, "target": TargetConfig(ratio=0.9)},
     "fine_tune": {"data": DATA, "pruned": PRUNED, "fine_tune": FineTuneConfig(), "seed": 1},
     "evaluate": {"data": DATA, "model": DENSE},
+    "export": {"data": DATA, "model": PRUNED, "export": ExportConfig(), "seed": 1},
+    "measure": {
+        "data": DATA,
+        "dense": DENSE,
+        "pruned": PRUNED,
+        "dense_files": _reference("e"),
+        "pruned_files": _reference("f"),
+    },
 }
 
 
@@ -108,7 +124,13 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
         ("secateur/evaluation/accuracy.py", {"evaluate"}),
         ("secateur/evaluation/flop_rules.py", {"evaluate"}),
-        ("secateur/evaluation/schema.py", {"evaluate"}),
+        ("secateur/evaluation/schema.py", {"evaluate"} | OUT),
+        ("secateur/evaluation/latency.py", {"measure"}),
+        ("secateur/evaluation/machine.py", OUT),
+        ("secateur/evaluation/runtimes/litert.py", OUT),
+        ("secateur/evaluation/size.py", {"evaluate"} | OUT),
+        ("secateur/export/config.py", {"export"}),
+        ("secateur/export/litert.py", {"export"}),
         ("secateur/report/schema.py", set()),
         ("secateur/report/tables.py", set()),
         ("tasks/report.py", set()),
@@ -157,6 +179,11 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("fine_tune", {"fine_tune": FineTuneConfig(epochs=1)}),
         ("evaluate", {"model": _reference("e")}),
         ("evaluate", {"data": _reference("e")}),
+        ("export", {"model": _reference("e")}),
+        ("export", {"export": ExportConfig(formats=("litert",))}),
+        ("export", {"data": _reference("e")}),
+        ("measure", {"pruned_files": _reference("a")}),
+        ("measure", {"dense_files": _reference("a")}),
     ],
 )
 def test_every_input_counts(name, change):
@@ -170,6 +197,20 @@ def test_versions_count(monkeypatch):
     newer = {**_versions(), "keras": "99.0"}
     monkeypatch.setattr("tasks.stage._versions", lambda: newer)
     assert _changed(before) == ALL
+
+
+def test_the_machine_counts_where_something_is_measured(monkeypatch):
+    before = _keys()
+    elsewhere = {**machine(), "processor": "another"}
+    monkeypatch.setattr("tasks.measure.machine", lambda: elsewhere)
+    assert _changed(before) == {"measure"}
+
+
+def test_the_versions_of_the_runtimes_count_where_files_are_written(monkeypatch):
+    before = _keys()
+    newer = {**runtimes(), "tf2onnx": "99.0"}
+    monkeypatch.setattr("tasks.export.runtimes", lambda: newer)
+    assert _changed(before) == {"export"}
 
 
 def test_a_users_model_file_counts_by_its_content(tmp_path):

@@ -42,7 +42,7 @@ def ran(data, tmp_path, prefect_server):
     def reporting():
         parameters = given.model_dump(mode="json")
         results = [dense, *evaluations.values()]
-        return report(parameters, results, evaluations, dense, tmp_path / "out")
+        return report(parameters, results, evaluations, {}, dense, tmp_path / "out")
 
     return reporting(), dense, tmp_path / "out"
 

@@ -5,6 +5,7 @@ import gzip
 import keras
 import numpy as np
 import pytest
+import zstandard
 
 from secateur.datasets.dataset import Split
 from secateur.evaluation.accuracy import measure_accuracy
@@ -86,3 +87,19 @@ def test_what_flops_cannot_be_counted_is_null_and_noticed(model, split, tmp_path
     found = evaluate_file(tmp_path / "model.keras", split, split)
     assert found.cost.flops is None
     assert found.notices == ["FLOPs were not counted: the layer 'a' is not known."]
+
+
+def test_a_folder_is_measured_as_its_files_one_after_another(tmp_path):
+    (tmp_path / "model" / "inner").mkdir(parents=True)
+    (tmp_path / "model" / "a").write_bytes(b"pruned " * 30_000)
+    (tmp_path / "model" / "inner" / "b").write_bytes(b"weights " * 30_000)
+    (tmp_path / "both").write_bytes(b"pruned " * 30_000 + b"weights " * 30_000)
+    assert file_size(tmp_path / "model") == file_size(tmp_path / "both")
+
+
+def test_zstd_is_that_of_the_command(tmp_path):
+    rng = np.random.default_rng(0)
+    content = rng.integers(0, 4, 300_000).astype(np.uint8).tobytes()
+    (tmp_path / "file").write_bytes(content)
+    expected = len(zstandard.ZstdCompressor(3).compress(content))
+    assert file_size(tmp_path / "file").zstd == pytest.approx(expected, abs=16)

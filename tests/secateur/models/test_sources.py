@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import zipfile
 
 import pytest
 
@@ -70,15 +71,18 @@ def test_a_file_that_is_missing_or_of_another_kind_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"ends in \.keras"):
         check_model(ModelConfig(path=str(tmp_path / "model.h5")))
     (tmp_path / "model.keras").write_bytes(b"")
-    check_model(ModelConfig(path="model.keras"))
+    with pytest.raises(ValueError, match="which is a zip archive"):
+        check_model(ModelConfig(path=str(tmp_path / "model.keras")))
 
 
 def test_a_file_in_the_home_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "model.keras").write_bytes(b"bytes")
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", "{}")
     config = ModelConfig(path="~/model.keras")
     check_model(config)
-    assert source_fingerprint(config) == hashlib.sha256(b"bytes").hexdigest()
+    assert source_fingerprint(config) == file_digest(tmp_path / "model.keras")
 
 
 def test_a_files_digest_is_that_of_its_bytes(tmp_path):

@@ -1,0 +1,152 @@
+"""The flow `compress`: channels, then weights, then fewer bits, each step measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from prefect import flow
+
+from flows.compress_parameters import CompressParameters, StepsConfig
+from flows.parameters import Seed
+from flows.pipeline import stage_runner, tuning, wire_rounds, wire_train
+from secateur.datasets.config import DatasetConfig
+from secateur.importance.config import ImportanceConfig
+from secateur.models.config import ModelConfig
+from secateur.report.compress import CompressReport
+from secateur.store import Reference
+from secateur.training.config import TrainConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.compress_report import compress_report
+from tasks.evaluate import evaluate
+from tasks.export import export
+from tasks.fine_tune import fine_tune as fine_tune_stage
+from tasks.measure import measure
+from tasks.pinned import pinned
+from tasks.prune_kernels import prune_kernels
+
+R = TypeVar("R", bound=Reference)
+
+FINAL = "weights"
+"""The model of the last step, of which a file with fewer bits is made."""
+
+
+class Wired(NamedTuple):
+    """What the stages gave, by subject.
+
+    Attributes:
+        models: The models.
+        evaluations: What they are worth.
+        files: Their LiteRT files; that of `weights` also quantized.
+        measured: Each but `dense` in turns with `dense`.
+    """
+
+    models: dict[str, Reference]
+    evaluations: dict[str, Reference]
+    files: dict[str, Reference]
+    measured: dict[str, Reference]
+
+
+def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
+    """Calls `run(stage, **arguments)` for each stage in order; see `flows.pipeline.wire`."""
+    first, second = p.channels(), p.weights()
+    data, dense = wire_train(first, run)
+    models = {"dense": dense}
+    model = dense
+    if p.steps.kernel is not None:
+        cut = run(prune_kernels, model=model, size=p.steps.kernel)
+        models["kernels"] = model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first))
+    _, models["channels"] = wire_rounds(first, run, data, model)
+    _, models[FINAL] = wire_rounds(second, run, data, models["channels"])
+    evaluations = {
+        name: run(evaluate, data=data, model=model, subject=name) for name, model in models.items()
+    }
+    quantized = second.export
+    plain = quantized.model_copy(update={"quantize": None})
+    files = {
+        name: run(
+            export,
+            data=data,
+            model=model,
+            export=quantized if name == FINAL else plain,
+            seed=p.seed,
+            subject=name,
+        )
+        for name, model in models.items()
+    }
+    measured = {
+        name: run(
+            measure,
+            data=data,
+            dense=dense,
+            pruned=models[name],
+            dense_files=files["dense"],
+            pruned_files=files[name],
+            subject=name,
+        )
+        for name in models
+        if name != "dense"
+    }
+    return Wired(dict(models), dict(evaluations), dict(files), dict(measured))
+
+
+@flow(name="compress", flow_run_name="compress-{dataset.name}")
+def compress(
+    dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
+    model: ModelConfig = ModelConfig(),  # noqa: B008
+    train: TrainConfig = TrainConfig(),  # noqa: B008
+    importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
+    steps: StepsConfig = StepsConfig(),  # noqa: B008
+    fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    seed: Seed = 0,
+    output: Path = Path("out"),
+) -> CompressReport:
+    """Makes a Keras model small and fast, and shows what each step gained.
+
+    Args:
+        dataset: The data that trains, calibrates and measures.
+        model: The model to compress: built-in, a file, or a factory.
+        train: How the dense model is trained.
+        importance: What a weight is worth.
+        steps: How far each step goes.
+        fine_tune: How the model is trained after each step but the last.
+        seed: One integer for everything, at least 0.
+        output: The folder of compress.json, compress.md, model.keras and the LiteRT files.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: One sentence about a parameter, before any work.
+    """
+    parameters = CompressParameters(
+        dataset=dataset,
+        model=model,
+        train=train,
+        importance=importance,
+        steps=steps,
+        fine_tune=fine_tune,
+        seed=seed,
+        output=output,
+    )
+    parameters.check()
+    with pinned():
+        run, done = stage_runner(parameters.channels())
+        wired = wire_compress(parameters, run)
+        given = parameters.model_dump(mode="json")
+        return compress_report(given, done, wired._asdict(), parameters.channels().output)
+
+
+def find_compressed(p: CompressParameters, look_up: Callable[..., Reference]) -> bool:
+    """Whether every stage's result is in the store.
+
+    Args:
+        p: The parameters.
+        look_up: Finds a stage's result, or raises `LookupError`.
+    """
+    try:
+        wire_compress(p, look_up)
+    except LookupError:
+        return False
+    return True

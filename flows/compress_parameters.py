@@ -1,0 +1,96 @@
+"""The parameters of the flow `compress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.parameters import PruneParameters, Seed
+from secateur.datasets.config import DatasetConfig
+from secateur.export.config import ExportConfig
+from secateur.export.quantization import Quantization
+from secateur.importance.config import ImportanceConfig
+from secateur.models.config import ModelConfig
+from secateur.schema import tell_bounds
+from secateur.sparsity.config import TargetConfig
+from secateur.training.config import TrainConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+
+
+class StepsConfig(BaseModel):
+    """How far each step goes."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Steps"
+    )
+
+    kernel: int | None = Field(
+        default=3,
+        ge=1,
+        le=31,
+        description="Rows and columns that the kernels of convolutions keep at most; what is "
+        "outside their middle goes. Empty: kernels stay as they are.",
+    )
+    channels: float = Field(
+        default=0.6, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
+    )
+    weights: float = Field(
+        default=0.7, gt=0, lt=1, description="Share of the weights that are left that become zero."
+    )
+    quantize: Quantization = Field(
+        default="int8", description="How the weights that are left are stored; see export.quantize."
+    )
+    accuracy_drop: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="How much accuracy on the validation split quantization may lose, as a share.",
+    )
+
+
+class CompressParameters(BaseModel):
+    """Make a model small and fast: cut kernels, remove channels, then weights, quantize."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
+
+    dataset: DatasetConfig = Field(default=DatasetConfig(), description="The data.")
+    model: ModelConfig = Field(default=ModelConfig(), description="The model to compress.")
+    train: TrainConfig = Field(default=TrainConfig(), description="Training of the dense model.")
+    importance: ImportanceConfig = Field(
+        default=ImportanceConfig(), description="What a weight is worth."
+    )
+    steps: StepsConfig = Field(default=StepsConfig(), description="How far each step goes.")
+    fine_tune: FineTuneConfig = Field(
+        default=FineTuneConfig(), description="Training after each step but the last."
+    )
+    seed: Seed = Field(default=0, description="One integer for everything.")
+    output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+
+    def channels(self) -> PruneParameters:
+        """The step of channels as a run of `prune`, resolved."""
+        return self._step(
+            TargetConfig(pattern="channel", measure="flops", ratio=self.steps.channels)
+        )
+
+    def weights(self) -> PruneParameters:
+        """The step of weights, likewise; its export is the last step."""
+        return self._step(TargetConfig(ratio=self.steps.weights))
+
+    def _step(self, target: TargetConfig) -> PruneParameters:
+        shared = {name: getattr(self, name) for name in type(self).model_fields if name != "steps"}
+        export = ExportConfig(
+            formats=("litert",),
+            quantize=self.steps.quantize,
+            accuracy_drop=self.steps.accuracy_drop,
+        )
+        return PruneParameters(**shared, target=target, export=export).resolved()
+
+    def check(self) -> None:
+        """Refuses what can be known to fail without TensorFlow, the data or the model.
+
+        Raises:
+            ValueError: One sentence.
+        """
+        self.channels().check()
+        self.weights().check()

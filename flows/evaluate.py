@@ -1,0 +1,51 @@
+"""The flow `evaluate`: any model file on any data set, in its own runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect import flow
+
+from flows.evaluate_parameters import EvaluateParameters
+from secateur.datasets.config import DatasetConfig
+from tasks.evaluate_file import evaluate_file
+from tasks.load_data import load_data
+from tasks.pinned import pinned
+from tasks.stage import StageResult, read
+
+if TYPE_CHECKING:
+    from secateur.evaluation.any_file import FileEvaluation
+
+
+@flow(name="evaluate", flow_run_name="evaluate-{model}")
+def evaluate(
+    model: Path,
+    dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
+) -> FileEvaluation:
+    """Measures a model file, also one that this project did not make.
+
+    Args:
+        model: A .keras, .tflite or .onnx file.
+        dataset: The data whose test split measures it.
+
+    Returns:
+        Metrics, bytes, latency and memory.
+
+    Raises:
+        ValueError: One sentence about a parameter, before any work, or about a file that its
+            runtime cannot load or that does not fit the data.
+    """
+    parameters = EvaluateParameters(model=model, dataset=dataset)
+    parameters.check()
+    with pinned():
+        data = load_data(dataset=dataset)
+        return found(evaluate_file(data=data, path=str(parameters.path)))
+
+
+def found(result: StageResult) -> FileEvaluation:
+    """What the stage found."""
+    from secateur.evaluation.any_file import FileEvaluation
+
+    text = (read(result).directory / "file.json").read_text()
+    return FileEvaluation.model_validate_json(text)

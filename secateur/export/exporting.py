@@ -1,0 +1,167 @@
+"""A model in all the formats that are asked for, each file loaded again and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from secateur.datasets.dataset import Dataset, Split
+from secateur.evaluation.runtimes import open_model
+from secateur.evaluation.runtimes.keras import Keras
+from secateur.evaluation.size import file_size
+from secateur.export.aware import fine_tune_quantized
+from secateur.export.checking import (
+    ExportMismatchError,
+    Metrics,
+    check_exact,
+    check_quantized,
+    largest_difference,
+    metrics_of,
+)
+from secateur.export.clustering import cluster_weights
+from secateur.export.config import ExportConfig
+from secateur.export.schema import Export
+from secateur.export.writing import FILES, Written, write, write_litert
+from secateur.training.batches import chosen
+
+EXAMPLES = 256
+"""Examples whose outputs are compared."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What says how good a model is.
+
+    Attributes:
+        metrics: Fresh metrics; the first one decides on quantized and clustered files.
+        loss: For quantization-aware fine-tuning.
+        higher: Whether a higher value of the first metric is better.
+    """
+
+    metrics: Metrics
+    loss: keras.losses.Loss
+    higher: bool = True
+
+
+def export_model(
+    model: keras.Model,
+    dataset: Dataset,
+    config: ExportConfig,
+    folder: Path,
+    measures: Measures,
+    seed: int = 0,
+) -> tuple[list[Export], list[str]]:
+    """Writes the files and checks them.
+
+    Args:
+        model: A model of the data set; it stays as it is.
+        dataset: Training examples calibrate and fine-tune, validation decides, test measures.
+        config: What to write.
+        folder: An existing, empty folder.
+        measures: What the files are checked and measured by.
+        seed: Draws the examples for calibration, and orders those of fine-tuning.
+
+    Returns:
+        A record of each file, and notices.
+
+    Raises:
+        ValueError: One sentence: a format cannot hold the model.
+        ExportMismatchError: One sentence: a file does not do what the model does.
+    """
+    source = model
+    if config.clusters:
+        source = keras.models.clone_model(model)
+        source.set_weights(model.get_weights())
+        cluster_weights(source, config.clusters, seed)
+    check = _Check(model, source, dataset, config, measures)
+    records: list[Export] = []
+    notices: list[str] = []
+    for format in config.formats:
+        file = write(source, format, folder)
+        records.append(check.record(file))
+        notices += file.notices
+    if config.quantize:
+        file, said = _quantized(source, check, folder, seed)
+        records.append(check.record(file))
+        notices += [*said, *file.notices]
+    return records, notices
+
+
+def _quantized(
+    model: keras.Model, check: _Check, folder: Path, seed: int
+) -> tuple[Written, list[str]]:
+    """The quantized file; where it loses too much, that of a model that was trained for it."""
+    config, train = check.config, check.dataset.train
+    path = folder / FILES["litert"].replace(".", f"_{config.quantize}.")
+    x, _ = train.arrays(chosen(train, config.calibration, seed))
+    file = write_litert(model, path, config.quantize, x)
+    try:
+        check.quality(file)
+        return file, []
+    except ExportMismatchError:
+        if not config.aware_epochs or config.quantize == "float16":
+            raise
+    tuned = fine_tune_quantized(
+        model, train, check.measures.loss, epochs=config.aware_epochs, seed=seed
+    )
+    file = write_litert(tuned, path, config.quantize, x)
+    check.quality(file)
+    return file, [
+        f"Quantization ({config.quantize}) lost more than export.accuracy_drop, so that the model "
+        f"in {path.name} was fine-tuned for {config.aware_epochs} epochs with quantized kernels."
+    ]
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Compares files with the model that they were made of."""
+
+    model: keras.Model
+    source: keras.Model
+    dataset: Dataset
+    config: ExportConfig
+    measures: Measures
+
+    def quality(self, file: Written) -> None:
+        """Refuses a file that loses more than it may."""
+        found = metrics_of(open_model(file.path), self._held_out, self.measures.metrics)
+        drop, higher = self.config.accuracy_drop, self.measures.higher
+        check_quantized(file.name, found, self._expected, drop, higher)
+
+    def record(self, file: Written) -> Export:
+        """What is known of a file, which has passed all checks."""
+        runner = open_model(file.path)
+        x, theirs = self._outputs
+        difference = largest_difference(file.name, runner.predict(x), theirs)
+        if not file.quantized:
+            check_exact(file.name, difference, theirs)
+            if self.config.clusters:
+                self.quality(file)
+        return Export(
+            name=file.name,
+            file=file.path.name,
+            sparse=file.sparse,
+            bytes=file_size(file.path),
+            max_difference=difference,
+            metrics=metrics_of(runner, self.dataset.test, self.measures.metrics),
+        )
+
+    @cached_property
+    def _held_out(self) -> Split:
+        validation = self.dataset.validation
+        return validation if len(validation) else self.dataset.train
+
+    @cached_property
+    def _outputs(self) -> tuple[Any, np.ndarray]:
+        """Examples, and what Keras gives for them."""
+        x, _ = self._held_out.arrays(np.arange(min(EXAMPLES, len(self._held_out))))
+        return x, Keras(self.source).predict(x)
+
+    @cached_property
+    def _expected(self) -> dict[str, float]:
+        return metrics_of(Keras(self.model), self._held_out, self.measures.metrics)

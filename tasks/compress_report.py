@@ -1,0 +1,104 @@
+"""The end of the flow `compress`: the steps, into the output folder and the Prefect UI."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from secateur.evaluation.schema import Evaluation, Latency
+from secateur.report.compress import CompressReport, Step, compress_markdown
+from secateur.report.files import replace_all
+from secateur.store import Reference
+from tasks.exported import records
+from tasks.stage import StageResult, can_pass, read
+
+_NAMES = {
+    "dense": "dense",
+    "kernels": "kernels cut",
+    "channels": "channels removed",
+    "weights": "weights removed",
+}
+
+
+@task(
+    name="report",
+    task_run_name="report",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_condition_fn=can_pass,
+)
+def compress_report(
+    parameters: dict[str, Any],
+    results: Sequence[StageResult],
+    wired: Mapping[str, Mapping[str, Reference]],
+    output: Path,
+) -> CompressReport:
+    """Writes compress.json, compress.md, the final model and its files; always runs.
+
+    Args:
+        parameters: All groups, as plain JSON.
+        results: What the stages gave, in their order.
+        wired: Artifacts of `models`, `evaluations`, `files` and `measured`, by subject.
+        output: The output folder.
+    """
+    said = (note for result in results for note in read(result).metadata.get("notices", ()))
+    report = CompressReport(
+        schema_version=1,
+        parameters=parameters,
+        steps=_steps(wired),
+        exports=records(wired["files"]["weights"]),
+        stages=[result.record for result in results],
+        notices=list(dict.fromkeys(said)),
+    )
+    text = compress_markdown(report)
+    files = read(wired["files"]["weights"]).directory / "files"
+    model = read(wired["models"]["weights"]).directory / "model.keras"
+
+    def write(partial: Path) -> None:
+        shutil.copytree(files, partial, dirs_exist_ok=True)
+        shutil.copyfile(model, partial / "model.keras")
+        (partial / "compress.md").write_text(text, encoding="utf-8")
+        (partial / "compress.json").write_text(report.to_json(), encoding="utf-8")
+
+    replace_all(output, write, last="compress.json")
+    create_markdown_artifact(text, key="compress", description="The steps of the compression")
+    return report
+
+
+def _steps(wired: Mapping[str, Mapping[str, Reference]]) -> list[Step]:
+    steps = []
+    for subject, evaluation in wired["evaluations"].items():
+        text = (read(evaluation).directory / "evaluation.json").read_text()
+        cost = Evaluation.model_validate_json(text).cost
+        counts = {"parameters": cost.parameters, "nonzero": cost.nonzero, "flops": cost.flops}
+        timed = _latencies(wired["measured"].get(subject) or wired["measured"]["channels"])
+        dense = timed["dense"]["litert-1"]
+        for record in records(wired["files"][subject]):
+            format, _, quantized = record.name.partition("-")
+            runtime = f"{format}-{quantized}-1" if quantized else "litert-1"
+            steps.append(
+                Step(
+                    name=f"quantized ({quantized})" if quantized else _NAMES[subject],
+                    metrics=record.metrics if quantized else cost.metrics,
+                    bytes=record.bytes,
+                    latency_ms=dense if subject == "dense" else timed["fine_tuned"][runtime],
+                    dense_latency_ms=dense,
+                    **counts,
+                )
+            )
+    return steps
+
+
+def _latencies(measured: Reference) -> dict[str, dict[str, Latency]]:
+    found = json.loads((read(measured).directory / "measured.json").read_text())
+    return {
+        subject: {name: Latency(**value) for name, value in part["latency_ms"].items()}
+        for subject, part in found.items()
+    }

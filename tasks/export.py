@@ -1,0 +1,42 @@
+"""The stage `export`: a model as files of other runtimes, each checked in its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from secateur.evaluation.machine import runtimes
+from secateur.export.config import ExportConfig
+from secateur.store import Reference, digest_of
+from tasks.stage import Build, Product, read, stage
+
+
+def _outside(**_: Any) -> Any:
+    return runtimes()
+
+
+@stage(outside=_outside)
+def export(
+    build: Build, data: Reference, model: Reference, export: ExportConfig, seed: int
+) -> Product:
+    """Writes the files that are asked for, and refuses one that does not do what the model does."""
+    import keras
+
+    from secateur.datasets.dataset import Dataset
+    from secateur.export.exporting import Measures, export_model
+    from secateur.models.files import load_model
+    from secateur.training.objective import classification_loss
+
+    source = read(model)
+    network = load_model(source.directory / "model.keras")
+    dataset = Dataset(read(data).directory)
+    (build.directory / "files").mkdir()
+    measures = Measures(
+        metrics=lambda: [keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        loss=classification_loss(network),
+    )
+    folder = build.directory / "files"
+    records, notices = export_model(network, dataset, export, folder, measures, seed)
+    found = [record.model_dump(mode="json") for record in records]
+    (build.directory / "exports.json").write_text(json.dumps(found, indent=2))
+    return Product(digest_of([source.digest, found]), {"notices": notices})

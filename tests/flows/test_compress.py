@@ -1,0 +1,64 @@
+"""The flow `compress`: each step smaller than the one before, and measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flows.compress import find_compressed
+from flows.compress_parameters import CompressParameters
+from flows.pipeline import look_up
+from secateur.evaluation.runtimes import open_model
+from secateur.report.compress import CompressReport, compress_markdown
+
+
+@pytest.mark.slow
+def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_server):
+    from flows.compress import compress
+
+    given = {
+        "train": {"epochs": 2},
+        "fine_tune": {"epochs": 1},
+        "importance": {"criterion": "magnitude"},
+        "steps": {"kernel": None, "channels": 0.5, "weights": 0.8, "accuracy_drop": 0.05},
+        "output": tmp_path / "out",
+    }
+    report = compress(**given)
+    names = ["dense", "channels removed", "weights removed", "quantized (int8)"]
+    assert [step.name for step in report.steps] == names
+    dense, channels, weights, quantized = report.steps
+    assert channels.parameters < 0.7 * dense.parameters
+    assert weights.parameters == channels.parameters
+    assert weights.nonzero == pytest.approx(0.2 * channels.nonzero, rel=0.01)
+    sizes = [step.bytes.gzip for step in report.steps]
+    assert sizes == sorted(sizes, reverse=True)
+    assert channels.flops <= 0.5 * dense.flops * 1.05
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "compress.json",
+        "compress.md",
+        "model.keras",
+        "model.tflite",
+        "model_int8.tflite",
+    }
+    assert quantized.bytes.raw == (out / "model_int8.tflite").stat().st_size
+    assert open_model(out / "model_int8.tflite").batch is None
+    assert CompressReport.model_validate(json.loads((out / "compress.json").read_text())) == report
+    assert (out / "compress.md").read_text() == compress_markdown(report)
+    assert all(f"| {name} |" in compress_markdown(report) for name in names)
+    assert find_compressed(CompressParameters(**given), look_up)
+
+
+def test_both_steps_share_all_but_the_target():
+    parameters = CompressParameters(seed=3, steps={"channels": 0.4, "weights": 0.6})
+    first, second = parameters.channels(), parameters.weights()
+    assert (first.target.pattern, first.target.measure, first.target.ratio) == (
+        "channel",
+        "flops",
+        0.4,
+    )
+    assert (second.target.pattern, second.target.ratio) == ("weight", 0.6)
+    assert second.export.quantize == "int8"
+    same = {"target"}
+    assert first.model_dump(exclude=same) == second.model_dump(exclude=same)
