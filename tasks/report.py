@@ -53,7 +53,8 @@ def report(
     """
     written = gather(parameters, results, evaluations, exports)
     files = read(exports["files"]).directory / "files" if exports else None
-    write_results(output, written, read(final).directory / "model.keras", files)
+    model = read(final).directory / "model.keras"
+    write_results(output, written, model, files, _vectorizer(results))
     get_run_logger().info(summary(written))
     _show_in_ui(written)
     _announce(written, bar, output)
@@ -94,6 +95,15 @@ def _notices(results: Sequence[StageResult]) -> list[str]:
     """What the stages had to say, each sentence once."""
     said = (note for result in results for note in read(result).metadata.get("notices", ()))
     return list(dict.fromkeys(said))
+
+
+def _vectorizer(results: Sequence[StageResult]) -> Path | None:
+    """What turns texts into the model's tokens, where the data are texts."""
+    for result in results:
+        if result.record.name == "load_data":
+            file = read(result).directory / "vectorizer.keras"
+            return file if file.is_file() else None
+    return None
 
 
 def _show_in_ui(report: Report) -> None:

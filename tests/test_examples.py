@@ -61,6 +61,8 @@ def test_an_example_runs(file, tmp_path, prefect_server):
     }
     report = prune(**{**given, **groups, "output": tmp_path / "out"})
     assert (tmp_path / "out" / "model.keras").is_file()
+    texts = given["dataset"].get("name") == "languages"
+    assert (tmp_path / "out" / "vectorizer.keras").is_file() == texts
     target = given["target"]
     if "ratio" in target and "pattern" not in target:
         assert report.sparsity > 0.05

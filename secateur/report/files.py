@@ -35,7 +35,13 @@ def check_output(folder: Path) -> None:
         ) from error
 
 
-def write_results(folder: Path, report: Report, model: Path, exports: Path | None = None) -> None:
+def write_results(
+    folder: Path,
+    report: Report,
+    model: Path,
+    exports: Path | None = None,
+    vectorizer: Path | None = None,
+) -> None:
     """Writes `report.json`, `report.md`, `model.keras`, and the exported files.
 
     Args:
@@ -43,6 +49,7 @@ def write_results(folder: Path, report: Report, model: Path, exports: Path | Non
         report: The report.
         model: The final model's file, which is copied.
         exports: A folder of exported files, which are copied.
+        vectorizer: Of a model of texts, the file that turns them into tokens; copied too.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -53,6 +60,8 @@ def write_results(folder: Path, report: Report, model: Path, exports: Path | Non
             shutil.copytree(exports, partial, dirs_exist_ok=True)
         if not (partial / "model.keras").exists():  # an exported one can be clustered
             shutil.copyfile(model, partial / "model.keras")
+        if vectorizer is not None:
+            shutil.copyfile(vectorizer, partial / vectorizer.name)
         (partial / "report.md").write_text(to_markdown(report), encoding="utf-8")
         (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
 
