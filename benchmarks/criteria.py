@@ -40,7 +40,7 @@ from secateur.sparsity.select import select
 from secateur.training.batches import shuffled
 from secateur.training.fit import fit
 from secateur.training.fit_config import FitConfig
-from secateur.training.objective import classification_loss, compile_for
+from secateur.training.objective import Objective, compile_for
 
 RATIOS = (0.5, 0.8, 0.9, 0.95, 0.98)
 EPOCHS, TUNING_EPOCHS, BATCH, RATE = 10, 5, 32, 1e-3
@@ -77,7 +77,7 @@ class Bench:
         fit(self.model, data.train, data.validation, config, seed=seed)
         self.dense = self.model.get_weights()
         self.layouts = describe(self.model)
-        self.loss = classification_loss(self.model)
+        self.loss = Objective().loss(self.model)
         compile_for(self.model, keras.optimizers.Adam(RATE), steps_per_execution=20)
         self.model.optimizer.build(self.model.trainable_variables)
         self._fresh = [v.numpy() for v in self.model.optimizer.variables]

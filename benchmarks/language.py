@@ -1,6 +1,6 @@
 """A small GPT on text, character by character: perplexity before and after pruning.
 
-    python -m benchmarks.language [--epochs 25] [--tune 5]
+    python -m benchmarks.language [--epochs 10] [--tune 2]
 
 The model `gpt` of this project learns the texts of the data set `languages` (extra `text`), is
 pruned in each way, and then fine-tuned with its zeros held. Nothing is chosen here: all rows are
@@ -67,7 +67,7 @@ def perplexity(model: keras.Model, data: Dataset) -> list[str]:
 
 def train(model: keras.Model, data: Dataset, epochs: int, rate: float) -> None:
     """Trains in place."""
-    config = FitConfig(epochs=epochs, batch_size=16, learning_rate=rate)
+    config = FitConfig(epochs=epochs, batch_size=32, learning_rate=rate)
     fit(model, data.train, data.validation, config, seed=0, objective=GOAL)
 
 
@@ -94,8 +94,8 @@ def pruned(dense: keras.Model, data: Dataset, way: str) -> tuple[keras.Model, Ma
 def main() -> None:
     """Prints the rows, and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=25)
-    parser.add_argument("--tune", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--tune", type=int, default=2)
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     config = DatasetConfig(
@@ -104,7 +104,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = materialize(config, Path(folder))
         dense = build_model(ModelConfig(name="gpt"), data.shape, data.classes, data.traits)
-        train(dense, data, options.epochs, 2e-3)
+        train(dense, data, options.epochs, 3e-3)
         rows = [["dense", f"{dense.count_params():,}", *perplexity(dense, data), "", ""]]
         print(" | ".join(rows[0]), flush=True)
         for way in WAYS:

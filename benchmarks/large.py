@@ -112,7 +112,7 @@ def one(millions: float, method: str, target: str) -> dict:
 
 
 def main() -> None:
-    """Prints a table, and writes it into benchmarks/large.md."""
+    """Prints a table of each method, and writes it into benchmarks/large.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--millions", type=float, nargs="+", default=[10, 100])
     parser.add_argument("--methods", nargs="+", default=["wanda", "sparsegpt"])
@@ -122,16 +122,16 @@ def main() -> None:
         millions, method, target = options.one
         print(json.dumps(one(float(millions), method, target)))
         return
-    rows = []
+    from secateur.report.markdown import markdown_table
+
     for method in options.methods:
+        rows = []
         for target in TARGETS:
             for millions in options.millions:
                 rows.append(_row(method, target, millions))
                 print(" | ".join(rows[-1]), flush=True)
-    from secateur.report.markdown import markdown_table
-
-    table = markdown_table(["method", "target", *COLUMNS], rows)
-    replace_section("large", table, Path(__file__).with_suffix(".md"))
+        table = markdown_table(["method", "target", *COLUMNS], rows)
+        replace_section(method, table, Path(__file__).with_suffix(".md"))
 
 
 def _row(method: str, target: str, millions: float) -> list[str]:

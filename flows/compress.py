@@ -56,7 +56,9 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     model = dense
     if p.steps.kernel is not None:
         cut = run(prune_kernels, model=model, size=p.steps.kernel)
-        models["kernels"] = model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first))
+        models["kernels"] = model = run(
+            fine_tune_stage, data=data, pruned=cut, **tuning(first, dense)
+        )
     _, models["channels"] = wire_rounds(first, run, data, model)
     _, models[FINAL] = wire_rounds(second, run, data, models["channels"])
     evaluations = {

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.publish import PublishConfig
+from flows.rewinding import check_rewinding
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.evaluation.runtimes.packages import check_installed
@@ -21,6 +22,8 @@ from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import check_objective
 
 DEFAULT_EPOCHS = 10
 
@@ -42,6 +45,9 @@ class PruneParameters(BaseModel):
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )
+    objective: ObjectiveConfig = Field(
+        default=ObjectiveConfig(), description="What the model is for, and measured by."
+    )
     export: ExportConfig = Field(
         default=ExportConfig(), description="In which formats the final model is written."
     )
@@ -60,6 +66,7 @@ class PruneParameters(BaseModel):
         return self.model_copy(
             update={
                 "train": self.train.model_copy(update={"epochs": epochs}),
+                "target": self.target.settled(self.importance.criterion),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
                 "output": self.output.expanduser().absolute(),
             }
@@ -77,8 +84,10 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
+        check_rewinding(self.train, self.target, self.fine_tune)
         check_dataset(self.dataset)
         check_model(self.model)
+        check_objective(self.objective)
         for format in self.export.formats:
             check_installed(format)
         check_output(self.output)

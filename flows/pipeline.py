@@ -9,6 +9,7 @@ from flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
+from secateur.training.fit_config import FitConfig
 from tasks.check import check
 from tasks.evaluate import evaluate
 from tasks.export import export
@@ -64,7 +65,7 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], di
     pruned, tuned = way(p, run, data, dense)
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
-        subject: run(evaluate, data=data, model=model, subject=subject)
+        subject: run(evaluate, data=data, model=model, objective=p.objective, subject=subject)
         for subject, model in subjects.items()
     }
     return tuned, evaluations, _exports(p, run, data, dense, tuned)
@@ -76,12 +77,13 @@ def _exports(
     """The final model in the formats that are asked for, measured beside the dense one."""
     if not p.export.asked:
         return {}
-    files = run(export, data=data, model=tuned, export=p.export, seed=p.seed, subject="fine_tuned")
+    how = {"data": data, "seed": p.seed, "objective": p.objective}
+    files = run(export, model=tuned, export=p.export, subject="fine_tuned", **how)
     timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
     if not timed:
         return {"files": files}
     plain = p.export.model_copy(update={"formats": timed, "quantize": None})
-    beside = run(export, data=data, model=dense, export=plain, seed=p.seed, subject="dense")
+    beside = run(export, model=dense, export=plain, subject="dense", **how)
     models = {"dense": dense, "pruned": tuned}
     measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)
     return {"files": files, "dense_files": beside, "measured": measured}
@@ -90,7 +92,9 @@ def _exports(
 def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     """The same, as far as the dense model: data and model."""
     data = run(load_data, dataset=p.dataset)
-    return data, run(train, data=data, model=p.model, train=p.train, seed=p.seed)
+    return data, run(
+        train, data=data, model=p.model, train=p.train, seed=p.seed, objective=p.objective
+    )
 
 
 def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
@@ -98,7 +102,7 @@ def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     data, dense = wire_train(p, run)
     if p.target.schedule == "gradual" or not _has_scores(p):
         return data, dense
-    scores = run(importance, data=data, model=dense, importance=p.importance, seed=p.seed)
+    scores = run(importance, data=data, model=dense, **_scoring(p))
     return data, dense, scores
 
 
@@ -106,19 +110,19 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
     """Schedules one_shot and iterative: the models pruned and fine-tuned in the last round."""
     model, pruned = dense, None
     targets = rounds(p.target, of_the_rest=p.target.cuts)
+    after = tuning(p, dense) | _rewinding(p, dense)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        scoring = {"data": data, "importance": p.importance, "seed": p.seed}
         how: dict[str, Any] = {"model": model, "target": target, **label}
         if _has_scores(p):
-            how["scores"] = run(importance, model=model, **scoring, **label)
+            how["scores"] = run(importance, data=data, model=model, **_scoring(p), **label)
         if target.cuts:
-            pruned = run(prune_structure, **how, **scoring)
+            pruned = run(prune_structure, data=data, **how, **_scoring(p))
         elif _is_method(p):
-            pruned = run(prune_rewriting, **how, **scoring)
+            pruned = run(prune_rewriting, data=data, importance=p.importance, seed=p.seed, **how)
         else:
             pruned = run(prune, **how, **({"before": pruned} if pruned else {}))
-        model = run(fine_tune, data=data, pruned=pruned, **tuning(p), **label)
+        model = run(fine_tune, data=data, pruned=pruned, **after, **label)
     assert pruned is not None
     return pruned, model
 
@@ -126,14 +130,27 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
     """Schedule gradual: fine-tuning prunes; `pruned` has its final masks without the training."""
     prunes = {"target": p.target, "importance": p.importance}
-    tuned = run(fine_tune_gradual, data=data, model=dense, **tuning(p), **prunes)
+    tuned = run(fine_tune_gradual, data=data, model=dense, **tuning(p, dense), **prunes)
     return run(prune, model=dense, target=p.target, chosen=tuned), tuned
 
 
-def tuning(p: PruneParameters) -> dict[str, Any]:
+def _scoring(p: PruneParameters) -> dict[str, Any]:
+    return {"importance": p.importance, "seed": p.seed, "objective": p.objective}
+
+
+def tuning(p: PruneParameters, dense: Reference) -> dict[str, Any]:
+    """Arguments of a fine-tuning that `dense` may teach."""
     # The seed is an argument of its own.
     settings = p.fine_tune.model_copy(update={"seed": None})
-    return {"fine_tune": settings, "seed": p.fine_tune.seed}
+    given = {"fine_tune": settings, "seed": p.fine_tune.seed, "objective": p.objective}
+    return given | ({"teacher": dense} if p.fine_tune.distill.used else {})
+
+
+def _rewinding(p: PruneParameters, dense: Reference) -> dict[str, Any]:
+    if p.fine_tune.rewind == "none":
+        return {}
+    shared = FitConfig(**p.train.model_dump(include=set(FitConfig.model_fields)))
+    return {"rewound": shared, **({"early": dense} if p.fine_tune.rewind == "weights" else {})}
 
 
 def _has_scores(p: PruneParameters) -> bool:

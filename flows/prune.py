@@ -21,6 +21,7 @@ from secateur.report.schema import Report
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.report import gather, report
@@ -53,6 +54,7 @@ def prune(
     *,
     target: TargetConfig,
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
@@ -69,6 +71,7 @@ def prune(
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
         fine_tune: How the pruned model is trained.
+        objective: What the model is for, and measured by.
         export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
         output: The folder of report.json, report.md and model.keras.
@@ -89,6 +92,7 @@ def prune(
         importance=importance,
         target=target,
         fine_tune=fine_tune,
+        objective=objective,
         export=export,
         seed=seed,
         output=output,

@@ -26,6 +26,7 @@ from secateur.report.sweep import SweepReport
 from secateur.store import StoreError
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.progress import counted
@@ -57,6 +58,7 @@ def sweep(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     target: SweepTarget = SweepTarget(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
@@ -77,6 +79,7 @@ def sweep(
         importance: What a weight is worth.
         target: How much to remove, and where; the axes say what it leaves open.
         fine_tune: How the pruned model is trained.
+        objective: What the model is for, and measured by.
         seed: One integer for everything, at least 0.
         output: The folder of sweep.json, sweep.html and the best models.
         publish: When results are written, and who is told.

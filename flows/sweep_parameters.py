@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -25,6 +26,7 @@ from secateur.schema import tell_bounds
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 _AMOUNTS = ("target.ratio", "target.threshold", "target.quantile")
@@ -44,15 +46,21 @@ def _value_type(field: FieldInfo) -> Any:
     return annotation
 
 
-def _axis(field: FieldInfo) -> Any:
+def _axis(name: str, field: FieldInfo) -> Any:
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        group = _axes(field.annotation, name)
+        return (group, Field(group(), description=f"Axes of the group {name}."))
     values = types.GenericAlias(list, (_value_type(field),))
     return (values | None, Field(None, min_length=1, description=field.description))
 
 
 def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
-    fields: dict[str, Any] = {key: _axis(value) for key, value in group.model_fields.items()}
+    fields: dict[str, Any] = {
+        key: _axis(f"{name}.{key}", value) for key, value in group.model_fields.items()
+    }
     doc = f"Values of parameters of `{name}`, a list each."
-    return create_model(f"{name}_axes", __config__=_STRICT, __doc__=doc, **fields)
+    title = f"{name.replace('.', '_')}_axes"
+    return create_model(title, __config__=_STRICT, __doc__=doc, **fields)
 
 
 def _all_axes() -> type[BaseModel]:
@@ -60,11 +68,7 @@ def _all_axes() -> type[BaseModel]:
     for name, value in PruneParameters.model_fields.items():
         if name in ("export", "output", "publish"):
             continue
-        if isinstance(value.annotation, type) and issubclass(value.annotation, BaseModel):
-            group = _axes(value.annotation, name)
-            fields[name] = (group, Field(group(), description=f"Axes of the group {name}."))
-        else:
-            fields[name] = _axis(value)
+        fields[name] = _axis(name, value)
     doc = "The axes of the grid: for any parameter the values that it takes."
     return create_model("SweepAxes", __config__=_STRICT, __doc__=doc, **fields)
 
@@ -140,6 +144,9 @@ class SweepParameters(BaseModel):
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )
+    objective: ObjectiveConfig = Field(
+        default=ObjectiveConfig(), description="What the model is for, and measured by."
+    )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the sweep's results.")
     publish: PublishConfig = Field(
@@ -183,7 +190,8 @@ class SweepParameters(BaseModel):
 
     def axes(self) -> dict[str, list[Any]]:
         """The values by dotted parameter, as plain JSON."""
-        return dict(_given(self.sweep))
+        given = self.model_dump(include={"sweep"}, mode="json", exclude_none=True)
+        return dict(_given(given["sweep"]))
 
     def grid(self) -> Grid:
         """Every combination of the axes' values, checked, each once.
@@ -229,13 +237,13 @@ class SweepParameters(BaseModel):
         return grid
 
 
-def _given(axes: Any, prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
+def _given(axes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
     """The axes that have values: dotted name, and values as plain JSON."""
-    for name, value in axes.model_dump(mode="json", exclude_none=True).items():
+    for name, value in axes.items():
         if isinstance(value, dict):
-            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+            yield from _given(value, f"{prefix}{name}.")
         else:
-            yield name, value
+            yield f"{prefix}{name}", value
 
 
 def _alternatives(axes: dict[str, list[Any]]) -> Iterator[dict[str, list[Any]]]:
@@ -261,8 +269,8 @@ def _trial(base: dict[str, Any], values: dict[str, Any]) -> Trial:
         for amount in _AMOUNTS:
             groups.get("target", {}).pop(amount.partition(".")[2], None)
     for name, value in values.items():
-        group, _, key = name.rpartition(".")
-        (groups.setdefault(group, {}) if group else groups)[key] = value
+        *path, key = name.split(".")
+        functools.reduce(lambda inner, part: inner.setdefault(part, {}), path, groups)[key] = value
     groups.setdefault("target", {})
     try:
         return Trial(values, PruneParameters.model_validate(groups).resolved())

@@ -119,7 +119,7 @@ def prune(
     Raises:
         ValueError: One sentence on what does not fit, before any work where that can be known.
     """
-    wanted = TargetConfig(ratio=ratio, **target)
+    wanted = TargetConfig(ratio=ratio, **target).settled(criterion)
     importance = ImportanceConfig(
         criterion=criterion, examples=examples, pool=pool, tolerance=tolerance
     )

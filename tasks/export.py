@@ -8,32 +8,37 @@ from typing import Any
 from secateur.evaluation.machine import runtimes
 from secateur.export.config import ExportConfig
 from secateur.store import Reference, digest_of
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.stage import Build, Product, read, stage
 
 
-def _outside(**_: Any) -> Any:
-    return runtimes()
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return runtimes(), objective_fingerprint(objective)
 
 
 @stage(outside=_outside)
 def export(
-    build: Build, data: Reference, model: Reference, export: ExportConfig, seed: int
+    build: Build,
+    data: Reference,
+    model: Reference,
+    export: ExportConfig,
+    seed: int,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Writes the files that are asked for, and refuses one that does not do what the model does."""
-    import keras
-
     from secateur.datasets.dataset import Dataset
     from secateur.export.exporting import Measures, export_model
     from secateur.models.files import load_model
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
     source = read(model)
     network = load_model(source.directory / "model.keras")
     dataset = Dataset(read(data).directory)
     (build.directory / "files").mkdir()
+    goal = Objective.of(objective, dataset.task)
     measures = Measures(
-        metrics=lambda: [keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        loss=classification_loss(network),
+        metrics=lambda: goal.metrics(network), loss=goal.loss(network), higher=goal.higher
     )
     folder = build.directory / "files"
     records, notices = export_model(network, dataset, export, folder, measures, seed)

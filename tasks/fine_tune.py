@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from secateur.store import Reference
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.fit_config import FitConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
 
-@stage()
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return objective_fingerprint(objective)
+
+
+@stage(outside=_outside)
 def fine_tune(
-    build: Build, data: Reference, pruned: Reference, fine_tune: FineTuneConfig, seed: int
+    build: Build,
+    data: Reference,
+    pruned: Reference,
+    fine_tune: FineTuneConfig,
+    seed: int,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
+    teacher: Reference | None = None,
+    rewound: FitConfig | None = None,
+    early: Reference | None = None,
 ) -> Product:
-    """Trains what is left; a killed fine-tuning goes on from its last epoch."""
+    """Trains what is left; a killed fine-tuning goes on from its last epoch.
+
+    `teacher` is the dense model, where `fine_tune.distill` has it teach; `rewound` the training
+    whose rates come again, and `early` the dense model that holds the weights to begin with.
+    """
     import keras
 
     from secateur.datasets.dataset import Dataset
@@ -22,12 +42,19 @@ def fine_tune(
     from secateur.models.weights import content_digest
     from secateur.sparsity.hold import hold
     from secateur.sparsity.masks import Masks
+    from secateur.training.distillation import taught_by
+    from secateur.training.early import rewind
     from secateur.training.fit import fit
+    from secateur.training.objective import Objective
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
     keras.utils.set_random_seed(seed)
     network = load_model(folder / "model.keras")
+    goal = Objective.of(objective, dataset.task)
+    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
+    if early:
+        rewind(network, read(early).directory / "early.npz")
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", fine_tune.epochs))
         if (folder / "masks.npz").exists():  # what was removed for good needs none
@@ -38,6 +65,9 @@ def fine_tune(
             dataset.validation,
             fine_tune,
             seed=seed,
+            objective=goal,
+            around=taught_by(knows, fine_tune.distill, goal),
+            rewound=rewound,
             checkpoints=build.partial,
             progress=progress,
             group="fine_tune",

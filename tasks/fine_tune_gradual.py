@@ -10,12 +10,14 @@ from secateur.importance.sources import criterion_fingerprint
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
 
-def _outside(importance: ImportanceConfig, **_: Any) -> Any:
-    return criterion_fingerprint(importance.criterion)
+def _outside(importance: ImportanceConfig, objective: ObjectiveConfig, **_: Any) -> Any:
+    return criterion_fingerprint(importance.criterion), objective_fingerprint(objective)
 
 
 @stage(name="fine_tune", outside=_outside)
@@ -27,22 +29,31 @@ def fine_tune_gradual(
     seed: int,
     target: TargetConfig,
     importance: ImportanceConfig,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
+    teacher: Reference | None = None,
 ) -> Product:
-    """Trains and prunes; when it was killed it goes on from its last epoch, masks included."""
+    """Trains and prunes; when it was killed it goes on from its last epoch, masks included.
+
+    `teacher` is the dense model, where `fine_tune.distill` has it teach.
+    """
     import keras
 
     from secateur.datasets.dataset import Dataset
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
+    from secateur.training.objective import Objective
 
     dataset = Dataset(read(data).directory)
     keras.utils.set_random_seed(seed)
     network = load_model(read(model).directory / "model.keras")
+    goal = Objective.of(objective, dataset.task)
+    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
     with (
         epochs_shown("fine_tune", fine_tune.epochs) as progress,
-        _pruning(network, dataset, target, importance, steps, seed) as pruning,
+        _pruning(network, dataset, target, importance, steps, seed, goal) as pruning,
     ):
         history = fit(
             network,
@@ -50,6 +61,8 @@ def fine_tune_gradual(
             dataset.validation,
             fine_tune,
             seed=seed,
+            objective=goal,
+            around=taught_by(knows, fine_tune.distill, goal),
             checkpoints=build.partial,
             progress=progress,
             group="fine_tune",
@@ -69,20 +82,20 @@ def _pruning(
     importance: ImportanceConfig,
     steps: int,
     seed: int,
+    objective: Any,
 ) -> Any:
     from secateur.importance.names import BUILT_IN
     from secateur.importance.scoring import score
     from secateur.models.weights import content_digest
     from secateur.sparsity.gradual import GradualPruning
     from secateur.training.batches import calibration
-    from secateur.training.objective import classification_loss
 
     def scores() -> Any:
         return score(
             network,
             calibration(dataset.train, importance.examples, seed),
             importance.criterion,
-            loss=classification_loss(network),
+            loss=objective.loss(network),
             batch_size=importance.batch_size,
             seed=seed,
             pool=importance.pool,

@@ -7,23 +7,30 @@ from typing import Any
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.sources import criterion_fingerprint
 from secateur.store import Reference
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.stage import Build, Product, read, stage
 
 
-def _outside(importance: ImportanceConfig, **_: Any) -> Any:
-    return criterion_fingerprint(importance.criterion)
+def _outside(importance: ImportanceConfig, objective: ObjectiveConfig, **_: Any) -> Any:
+    return criterion_fingerprint(importance.criterion), objective_fingerprint(objective)
 
 
 @stage(outside=_outside)
 def importance(
-    build: Build, data: Reference, model: Reference, importance: ImportanceConfig, seed: int
+    build: Build,
+    data: Reference,
+    model: Reference,
+    importance: ImportanceConfig,
+    seed: int,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Scores the prunable weights on training data, one array a weight."""
     from secateur.datasets.dataset import Dataset
     from secateur.importance.scoring import score
     from secateur.models.files import load_model
     from secateur.training.batches import calibration
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
     dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
@@ -31,7 +38,7 @@ def importance(
         network,
         calibration(dataset.train, importance.examples, seed),
         importance.criterion,
-        loss=classification_loss(network),
+        loss=Objective.of(objective, dataset.task).loss(network),
         batch_size=importance.batch_size,
         seed=seed,
         pool=importance.pool,

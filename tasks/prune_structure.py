@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.stage import Build, Product, read, stage
 
 
-@stage(name="prune")
+def _outside(objective: ObjectiveConfig, **_: Any) -> Any:
+    return objective_fingerprint(objective)
+
+
+@stage(name="prune", outside=_outside)
 def prune_structure(
     build: Build,
     model: Reference,
@@ -17,6 +25,7 @@ def prune_structure(
     importance: ImportanceConfig,
     seed: int,
     scores: Reference | None = None,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Cuts the model, and measures its BatchNorm anew on training data; there are no masks."""
     from secateur.datasets.dataset import Dataset
@@ -25,15 +34,16 @@ def prune_structure(
     from secateur.models.weights import content_digest
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
-    from secateur.training.objective import classification_loss
+    from secateur.training.objective import Objective
 
+    dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
     pruned = cut(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
-        data=calibration(Dataset(read(data).directory).train, importance.examples, seed),
-        loss=classification_loss(network),
+        data=calibration(dataset.train, importance.examples, seed),
+        loss=Objective.of(objective, dataset.task).loss(network),
         seed=seed,
     )
     save_model(pruned.model, build.directory / "model.keras")

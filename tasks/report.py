@@ -74,7 +74,7 @@ def gather(
     return Report(
         schema_version=1,
         parameters=parameters,
-        task="classification",
+        task=last.task,
         dense=costs["dense"],
         pruned=costs["pruned"],
         fine_tuned=costs["fine_tuned"],
@@ -115,10 +115,11 @@ def _show_in_ui(report: Report) -> None:
 
 def _announce(report: Report, bar: float | None, output: Path) -> None:
     final = report.fine_tuned
+    metric = next(iter(final.metrics))
     facts = {
-        "dense_accuracy": report.dense.metrics["accuracy"],
+        f"dense_{metric}": report.dense.metrics[metric],
         "parameters": final.parameters,
         "nonzero": final.nonzero,
         "output": str(output),
     }
-    announce(final.metrics["accuracy"], report.sparsity, bar, facts)
+    announce(final.metrics[metric], report.sparsity, bar, facts, metric)

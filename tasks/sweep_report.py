@@ -185,4 +185,4 @@ def _announce(report: SweepReport, bar: float | None, output: Path) -> None:
         "failed": sum(trial.status == "failed" for trial in report.trials),
         "output": str(output),
     }
-    announce(best["test"].mean, best["sparsity"].mean, bar, facts)
+    announce(best["test"].mean, best["sparsity"].mean, bar, facts, report.metric)

@@ -6,19 +6,26 @@ from typing import Any
 
 from secateur.models.config import ModelConfig
 from secateur.models.sources import source_fingerprint
-from secateur.store import Reference
+from secateur.store import Reference, digest_of
 from secateur.training.config import TrainConfig
+from secateur.training.objective_config import ObjectiveConfig
+from secateur.training.objective_sources import objective_fingerprint
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
 
-def _outside(model: ModelConfig, **_: Any) -> Any:
-    return source_fingerprint(model)
+def _outside(model: ModelConfig, objective: ObjectiveConfig, **_: Any) -> Any:
+    return source_fingerprint(model), objective_fingerprint(objective)
 
 
 @stage(outside=_outside)
 def train(
-    build: Build, data: Reference, model: ModelConfig, train: TrainConfig, seed: int
+    build: Build,
+    data: Reference,
+    model: ModelConfig,
+    train: TrainConfig,
+    seed: int,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> Product:
     """Builds or loads the model and trains it; a killed training goes on from its last epoch."""
     import keras
@@ -27,12 +34,15 @@ def train(
     from secateur.models.build import build_model
     from secateur.models.files import save_model
     from secateur.models.weights import content_digest
+    from secateur.training.early import EarlyWeights
     from secateur.training.fit import fit
+    from secateur.training.objective import Objective
 
     dataset = Dataset(read(data).directory)
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
     network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
+    early = None if train.keep_epoch is None else EarlyWeights(network, train.keep_epoch)
     with epochs_shown("train", train.epochs or 0) as progress:
         history = fit(
             network,
@@ -40,9 +50,15 @@ def train(
             dataset.validation,
             train,
             seed=seed,
+            objective=Objective.of(objective, dataset.task),
+            companions=[early] if early else [],
             checkpoints=build.partial,
             progress=progress,
             group="train",
         )
     save_model(network, build.directory / "model.keras")
-    return Product(content_digest(network), {"history": history})
+    digest = content_digest(network)
+    if early:
+        early.save(build.directory / "early.npz")
+        digest = digest_of([digest, early.digest()])
+    return Product(digest, {"history": history})

@@ -14,21 +14,26 @@ from secateur.evaluation.flops import total_flops
 from secateur.evaluation.schema import Cost, Evaluation, Score
 from secateur.evaluation.size import file_size
 from secateur.models.files import load_model
+from secateur.training.objective import Objective
 
 
-def evaluate_file(path: Path, test: Split, validation: Split) -> Evaluation:
+def evaluate_file(
+    path: Path, test: Split, validation: Split, objective: Objective | None = None
+) -> Evaluation:
     """Evaluates a `.keras` file: on the test split for the evidence, on validation for choices.
 
     Args:
         path: The file.
         test: The test split; not empty.
         validation: The validation split, which can be empty.
+        objective: What the model is for; by default classification.
 
     Raises:
         ValueError: The loss is NaN or infinite, which no report can hold.
     """
+    objective = objective or Objective()
     model = load_model(path)
-    loss, metrics = measure_accuracy(model, test)
+    loss, metrics = measure_accuracy(model, test, objective)
     if not math.isfinite(loss):
         raise ValueError(
             f"The model's loss on the test split is {loss}; look for values that are not finite in "
@@ -48,9 +53,11 @@ def evaluate_file(path: Path, test: Split, validation: Split) -> Evaluation:
     )
     held_out = None
     if len(validation):
-        held_out_loss, held_out_metrics = measure_accuracy(model, validation)
+        held_out_loss, held_out_metrics = measure_accuracy(model, validation, objective)
         held_out = Score(loss=held_out_loss, metrics=held_out_metrics)
-    return Evaluation(cost=cost, validation=held_out, layers=layers, notices=notices)
+    return Evaluation(
+        task=objective.task, cost=cost, validation=held_out, layers=layers, notices=notices
+    )
 
 
 def _flops(model: keras.Model) -> tuple[int | None, list[str]]:

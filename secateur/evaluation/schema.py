@@ -47,7 +47,7 @@ class Cost(_Part):
     model_config = ConfigDict(json_schema_extra=may_lack("memory"))
 
     loss: float = Field(description="Mean loss of a test example.")
-    metrics: dict[str, float] = Field(description="Metrics on the test split, as shares.")
+    metrics: dict[str, float] = Field(description="Metrics on the test split; accuracy as a share.")
     parameters: int = Field(description="All weights, biases and statistics of the model.")
     prunable: int = Field(description="Kernels, embeddings and the like: what pruning may touch.")
     nonzero: int = Field(description="Prunable weights that are not zero.")
@@ -69,12 +69,13 @@ class Score(_Part):
     """What a model is worth on one split."""
 
     loss: float = Field(description="Mean loss of an example.")
-    metrics: dict[str, float] = Field(description="Metrics, as shares.")
+    metrics: dict[str, float] = Field(description="Metrics; accuracy as a share.")
 
 
 class Evaluation(_Part):
     """All that the stage `evaluate` finds out about one model."""
 
+    task: str = Field("classification", description="What the model does.")
     cost: Cost
     validation: Score | None = Field(
         description="On the validation split, for choices between models; null if it is empty."

@@ -27,7 +27,7 @@ class Report(BaseModel):
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this contract.")
     parameters: dict[str, Any] = Field(description="All parameter groups, as the run took them.")
-    task: str = Field(description="What the model does: classification.")
+    task: str = Field(description="What the model does, such as classification.")
     dense: Cost = Field(description="The model before pruning.")
     pruned: Cost = Field(description="Right after pruning.")
     fine_tuned: Cost = Field(description="At the end.")

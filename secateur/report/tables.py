@@ -17,7 +17,7 @@ def cost_table(report: Report) -> tuple[list[str], list[list[str]]]:
     costs = [getattr(report, field) for field, _ in SUBJECTS]
     header = ["", *(label for _, label in SUBJECTS), "change"]
     rows = [
-        [name, *(f"{cost.metrics[name]:.2%}" for cost in costs), _points(costs, name)]
+        [name, *(show(name, cost.metrics[name]) for cost in costs), _points(costs, name)]
         for name in report.dense.metrics
     ]
     rows.append(["loss", *(f"{cost.loss:.4f}" for cost in costs), ""])
@@ -97,7 +97,8 @@ def summary(report: Report) -> str:
     if report.sparsity or not said:
         said.append(f"{report.sparsity:.1%} of the {final.prunable:,} prunable weights are zero")
     return (
-        f"{', and '.join(said)}; {name} went from {dense.metrics[name]:.2%} (dense) to {after:.2%} "
+        f"{', and '.join(said)}; {name} went from "
+        f"{show(name, dense.metrics[name])} (dense) to {show(name, after)} "
         "(pruned and fine-tuned) on the test split."
     )
 
@@ -111,7 +112,18 @@ _COUNTS: tuple[tuple[str, Callable[[Cost], int | None]], ...] = (
 )
 
 
+def show(metric: str, value: float) -> str:
+    """A metric's value: accuracies and the like, which are shares, in percent."""
+    return f"{value:.2%}" if _is_share(metric) else f"{value:.4g}"
+
+
+def _is_share(metric: str) -> bool:
+    return any(word in metric.lower() for word in ("accuracy", "auc", "precision", "recall", "f1"))
+
+
 def _points(costs: list[Cost], name: str) -> str:
+    if not _is_share(name):
+        return f"{costs[-1].metrics[name] - costs[0].metrics[name]:+.4g}"
     return f"{100 * (costs[-1].metrics[name] - costs[0].metrics[name]):+.2f} points"
 
 

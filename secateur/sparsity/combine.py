@@ -50,7 +50,7 @@ def _check_method(name: str, target: TargetConfig) -> None:
             f"{name} chooses single weights, not units of pattern {target.pattern}; use pattern "
             "weight or N:M, or another criterion"
         )
-    if target.ratio is not None and target.allocation in ("global", "lamp"):
+    if target.ratio is not None and target.allocation in ("auto", "global", "lamp"):
         raise ValueError(
             f"{name} prunes one layer after the other and has no scores that compare layers, which "
             f"allocation {target.allocation} needs; use allocation uniform, erk, or a mapping of "

@@ -93,6 +93,11 @@ class GradualPruning(keras.callbacks.Callback):
         packed = {path: (held.shape(path), held.bits(path)) for path in self._scored}
         return Masks.from_packed(packed, self._model_digest, self._notices)
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that shall go has gone, so that an epoch may be compared with others."""
+        return self._step >= self.schedule.end
+
     def __enter__(self) -> GradualPruning:
         self._held.attach()
         return self

@@ -54,6 +54,7 @@ def select(
         ValueError: If the scores cannot be ranked or do not fit the model, or if a glob of the
             target matches nothing.
     """
+    target = target.settled("")  # what the scores are is not known here
     notices = list(getattr(scores, "notices", ()))
     if not scores:
         raise ValueError(

@@ -44,7 +44,7 @@ def cut(
         pattern=target.pattern,
         ratio=target.ratio,
         measure=own if target.measure == "units" else target.measure,
-        allocation=target.allocation,
+        allocation=target.settled("").allocation,
         pooling=target.pooling,
         round_to=target.round_to,
         include=target.include,

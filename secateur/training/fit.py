@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
@@ -14,7 +15,9 @@ from secateur.training import companion
 from secateur.training.batches import ordered, shuffled
 from secateur.training.checkpoint import Checkpoint
 from secateur.training.fit_config import FitConfig
-from secateur.training.objective import compile_for
+from secateur.training.objective import Objective, compile_for
+from secateur.training.rates import last_of, learning_rate
+from secateur.training.stopping import BestEpoch
 
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""
@@ -33,8 +36,11 @@ def fit(
     config: FitConfig,
     *,
     seed: int,
+    objective: Objective | None = None,
     companions: Sequence[keras.callbacks.Callback] = (),
     optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam,
+    around: Callable[[keras.Model], keras.Model] | None = None,
+    rewound: FitConfig | None = None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
     group: str = "fit",
@@ -46,8 +52,10 @@ def fit(
 
     Ways to train compose: what acts between steps is a companion; what changes the step itself is
     an optimizer, or a regularizer or constraint of single weights (`weight.regularizer`,
-    `weight.constraint`) that is set before and put back after, as `secateur.sparsity.hold` does.
-    Several steps may run between two calls of a companion (`steps_per_execution`).
+    `weight.constraint`) that is set before and put back after, as `secateur.sparsity.hold` does;
+    what needs a loss of its own goes around the model, as `distillation.Taught` does. Several
+    steps may run between two calls of a companion (`steps_per_execution`); its `model` is what
+    goes around, and `model.optimizer` is the same for both.
 
     Args:
         model: A built model; it is compiled anew.
@@ -55,9 +63,12 @@ def fit(
         validation: Watched after each epoch; can be empty.
         config: How: with 0 epochs the model is only compiled.
         seed: Orders the batches.
+        objective: What the model is for; by default classification.
         companions: Callbacks, called in this order; those that are `Companion`s are kept in the
             checkpoint and restored from it. They are the same, in the same order, at each call.
         optimizer: Gives an optimizer, called with a learning rate or a schedule of one.
+        around: Gives the model that `fit` of Keras is called on; its weights are those of `model`.
+        rewound: A training whose last epochs' learning rates come again, in place of `config`'s.
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
         progress: Told how far training is, every half a second or so.
         group: What the user calls the group of `config`, for messages.
@@ -67,37 +78,98 @@ def fit(
 
     Raises:
         DivergedError: The loss is NaN or infinite; one sentence with the epoch and what to change.
+        ValueError: One sentence: the best epoch is asked for without a validation split, or
+            weights of classes, or smoothing, where there are no classes.
     """
+    objective = objective or Objective()
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
     per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
-    compile_for(model, optimizer(config.learning_rate), max(1, min(64, steps, per_execution)))
-    model.optimizer.build(model.trainable_variables)
+    trained = around(model) if around else model
+    compile_for(
+        trained,
+        optimizer(_rates(config, rewound, steps)),
+        max(1, min(64, steps, per_execution)),
+        objective=objective,
+        outputs_of=model,
+        smoothing=config.label_smoothing,
+    )
+    trained.optimizer.build(model.trainable_variables)
+    model.optimizer = trained.optimizer
+    class_weight = _class_weight(config, train, objective, group)
+    best = _best_epoch(config, model, objective, companions, bool(len(validation)), group)
+    companions = [*companions, *([best] if best else [])]
     checkpoint = Checkpoint(checkpoints) if checkpoints else None
     done, history, beside = checkpoint.restore(model) if checkpoint else (0, {}, {})
     if done:
         companion.restore(companions, beside)
     epoch = tf.Variable(done, dtype=tf.int32)
     said = f"{group}.learning_rate ({config.learning_rate:g})"
-    watch = _Watch(epoch, steps, history, checkpoint, companions, progress, said)
-    if done < epochs:
-        model.fit(
+    if rewound:
+        said = f"train.learning_rate ({rewound.learning_rate:g})"
+    watch = _Watch(model, epoch, steps, history, checkpoint, companions, progress, said)
+    if done < epochs and not (best and best.stopped):
+        trained.fit(
             shuffled(train, config.batch_size, seed, epoch),
             validation_data=ordered(validation, 1024) if len(validation) else None,
             initial_epoch=done,
             epochs=epochs,
             shuffle=False,  # `shuffled` does it
             verbose=0,
+            class_weight=class_weight,
             callbacks=[*companions, watch],
         )
+    if best:
+        best.put_back()
     return history
+
+
+def _rates(config, rewound, steps):
+    epochs = config.epochs or 0
+    if rewound:
+        return last_of(rewound, epochs * steps, (rewound.epochs or 0) * steps)
+    return learning_rate(config, epochs * steps)
+
+
+def _best_epoch(config, model, objective, companions, watched, group) -> BestEpoch | None:
+    if config.keep == "last" and config.patience is None:
+        return None
+    if not watched:
+        asked = f"patience is {config.patience}" if config.patience else f"keep is {config.keep}"
+        raise ValueError(
+            f"{group}.{asked}, but the validation split is empty; give dataset.validation, such as "
+            "0.1, or leave it out."
+        )
+    return BestEpoch(
+        model,
+        objective.metrics(model)[0].name,
+        higher=objective.higher,
+        patience=config.patience,
+        keep=config.keep == "best",
+        others=companions,
+    )
+
+
+def _class_weight(config, train, objective, group) -> dict[int, float] | None:
+    """Of each class that occurs: examples / (classes x examples of the class)."""
+    if config.class_weight == "none":
+        return None
+    if objective.task not in ("classification", "binary"):
+        raise ValueError(
+            f"{group}.class_weight is {config.class_weight}, but a {objective.task} gives no "
+            "example one class; leave it out."
+        )
+    classes, counts = np.unique(np.asarray(train.y), return_counts=True)
+    weights = len(train) / (len(classes) * counts)
+    return {int(c): float(w) for c, w in zip(classes, weights, strict=True)}
 
 
 class _Watch(keras.callbacks.Callback):
     """Sets the epoch that orders the batches, keeps the history, and saves after each epoch."""
 
-    def __init__(self, epoch, steps, history, checkpoint, companions, progress, setting):
+    def __init__(self, model, epoch, steps, history, checkpoint, companions, progress, setting):
         super().__init__()
+        self._saved = model
         self._epoch, self._steps, self._setting = epoch, steps, setting
         self._history, self._checkpoint, self._companions = history, checkpoint, companions
         self._progress = progress or (lambda *_: None)
@@ -118,7 +190,7 @@ class _Watch(keras.callbacks.Callback):
             self._history.setdefault(name, []).append(value)
         if self._checkpoint:
             beside = companion.states(self._companions)
-            self._checkpoint.save(self.model, epoch + 1, self._history, beside)
+            self._checkpoint.save(self._saved, epoch + 1, self._history, beside)
         self._progress(epoch + 1.0, values)
 
     def _refuse_nan(self, logs):

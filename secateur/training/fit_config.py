@@ -1,8 +1,12 @@
 """Parameters that `train` and `fine_tune` share: how a model is fitted."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.schema import tell_bounds
+
+RateSchedule = Literal["constant", "cosine", "one_cycle"]
 
 
 class FitConfig(BaseModel):
@@ -19,4 +23,42 @@ class FitConfig(BaseModel):
         default=1, ge=0, le=100_000, description="Passes over the training data; 0 for none."
     )
     batch_size: int = Field(default=32, ge=1, le=1_000_000, description="Examples a step.")
-    learning_rate: float = Field(default=1e-3, gt=0, le=10, description="Adam's learning rate.")
+    learning_rate: float = Field(
+        default=1e-3, gt=0, le=10, description="Adam's learning rate, at its highest."
+    )
+    rate_schedule: RateSchedule = Field(
+        default="constant",
+        description="How the learning rate goes on: constant, cosine (down to 0 at the end, "
+        "Loshchilov & Hutter 2017), or one_cycle (up to its highest, then down; Smith & Topin "
+        "2018).",
+    )
+    warmup: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the steps in which the learning rate rises to its highest. 0: none, "
+        "and 0.3 with one_cycle.",
+    )
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="Which epoch's weights stay: the last one's, or the best one's by the "
+        "validation split.",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Training stops after so many epochs without a better one by the validation "
+        "split. Empty: never.",
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        default="none",
+        description="balanced: examples of rare classes weigh more in the loss, so that all "
+        "classes weigh the same.",
+    )
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of each label that is spread evenly over all classes (Szegedy 2016).",
+    )

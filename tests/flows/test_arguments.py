@@ -73,7 +73,7 @@ def help_texts():
 def test_the_schema_that_makes_the_form_of_the_ui_describes_every_field():
     schema = PruneParameters.model_json_schema()
     models = [schema, *schema["$defs"].values()]
-    assert len(models) == 8
+    assert len(models) == 11
     for model in models:
         assert model["additionalProperties"] is False
         for name, field in model["properties"].items():
@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_read_is_named(read, tmp_path):
         ([*RATIO, "--dataset.image_size", "32,x"], "dataset.image_size.1 is 'x': input should be"),
         ([*RATIO, "--target.include", "[ab]*"], 'as JSON, such as --target.include \'["conv[12]"'),
         ([*RATIO, "--target.include", "["], "The flags cannot be read (Parsing error"),
-        (["--target.allocation", "most", *RATIO], "allocation is 'most'; use global, uniform, "),
+        (["--target.allocation", "most", *RATIO], "allocation is 'most'; use auto, global, "),
         (["--target.allocation", '{"a": 2}'], "gives 'a' the ratio 2; use a number from 0"),
     ],
 )

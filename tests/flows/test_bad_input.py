@@ -18,6 +18,18 @@ BAD = [
     (["--target.ratio", "0.9", "--dataset.data_dir", "/no/where"], "which is no folder"),
     (["--target.ratio", "0.9", "--output", "/proc/nothing"], "cannot be written"),
     (["--target.ratio", "0.9", "--model.factory", "os:getcwd"], "has not allowed"),
+    (["--target.ratio", "0.9", "--objective.loss", "os:getcwd"], "has not allowed"),
+    (["--target.ratio", "0.9", "--objective.loss", "os.getcwd"], "neither a name nor package"),
+    (["--target.ratio", "0.9", "--fine_tune.rewind", "weights"], "give train.keep_epoch"),
+    (
+        ["--target.ratio", "0.9", "--fine_tune.rewind", "learning_rate", "--train.epochs", "9"],
+        "only 9 epochs whose learning rates",
+    ),
+    (
+        ["--target.ratio", "0.9", "--fine_tune.rewind", "weights", "--target.schedule", "gradual"],
+        "no moment to rewind at",
+    ),
+    (["--target.ratio", "0.9", "--train.keep_epoch", "11"], "keep an earlier one"),
 ]
 
 

@@ -35,6 +35,18 @@ def test_every_combination_is_a_trial():
     assert grid.notices == []
 
 
+def test_a_group_inside_a_group_has_axes():
+    distill = {"weight": [0, 0.5], "temperature": [2, 4]}
+    trials = _grid({"fine_tune": {"distill": distill}}, target={"ratio": 0.9}).trials
+    found = [t.parameters.fine_tune.distill for t in trials]
+    assert {(d.weight, d.temperature) for d in found} == {(0, 2), (0, 4), (0.5, 2), (0.5, 4)}
+    assert trials[0].name == "weight=0 temperature=2"
+    assert trials[0].values == {
+        "fine_tune.distill.weight": 0,
+        "fine_tune.distill.temperature": 2,
+    }
+
+
 def test_a_trial_is_what_prune_would_take():
     (trial,) = _grid({"target": {"ratio": [0.5]}}, fine_tune={"epochs": 2}).trials
     same = PruneParameters.model_validate({"target": {"ratio": 0.5}, "fine_tune": {"epochs": 2}})

@@ -17,7 +17,7 @@ def data():
         for name in ("train", "validation", "test"):
             np.save(build.directory / f"{name}_x.npy", rng.normal(size=(20, 4)).astype(np.float32))
             np.save(build.directory / f"{name}_y.npy", np.arange(20) % 3)
-        info = {"name": "small", "shape": [4], "classes": 3, "scale": 1.0}
+        info = {"name": "small", "task": "classification", "shape": [4], "classes": 3, "scale": 1.0}
         (build.directory / "info.json").write_text(json.dumps(info))
         build.commit(Dataset(build.directory).fingerprint())
     return build.artifact.reference

@@ -44,7 +44,11 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     epoch = {"epochs": 1, "batch_size": 500}
     names = [{"name": name} for name in ("simple_net", "lenet_300_100", "lenet_5")]
     trained = {"data": data, "train": epoch, "seed": 1}
-    dense, _, convolutional = _run("train", *({**trained, "model": name} for name in names))
+    dense, _, convolutional, kept = _run(
+        "train",
+        *({**trained, "model": name} for name in names),
+        {**trained, "model": names[2], "train": {"keep_epoch": 0, **epoch}},
+    )
     (tmp_path / "factory_of_a_test.py").write_text(
         "import keras\n"
         "def build(input_shape, classes):\n"
@@ -83,7 +87,14 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     ]
     chosen = {"model": convolutional, "scores": plain}
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
-    (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
+    tuning = {"data": data, "pruned": pruned, "seed": 1}
+    taught = {"keep": "best", "distill": {"weight": 0.5, "features": 0.1}, **epoch}
+    tuned, *_ = _run(
+        "fine_tune",
+        {**tuning, "fine_tune": epoch},
+        {**tuning, "fine_tune": taught, "teacher": convolutional},
+        {**tuning, "fine_tune": epoch, "rewound": epoch, "early": kept},
+    )
     _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
     everything = {"formats": ["keras", "litert", "onnx", "saved_model"], "clusters": 64}
     everything |= {"quantize": "int8", "accuracy_drop": 1, "calibration": 20}

@@ -16,6 +16,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.fine_tune import fine_tune
@@ -114,6 +115,12 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/training/fine_tune_config.py", {"fine_tune"}),
         ("secateur/training/checkpoint.py", {"train", "fine_tune"}),
         ("secateur/training/fit.py", {"train", "fine_tune"}),
+        ("secateur/training/distill_config.py", {"fine_tune"}),
+        ("secateur/training/distillation.py", {"fine_tune"}),
+        (
+            "secateur/training/objective.py",
+            {"train", "importance", "fine_tune", "evaluate", "export"},
+        ),
         ("secateur/importance/config.py", {"importance"}),
         ("secateur/importance/criteria/gradient.py", {"importance"}),
         ("secateur/importance/criteria/wanda.py", {"importance"}),
@@ -177,6 +184,10 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("prune", {"scores": _reference("e")}),
         ("fine_tune", {"pruned": _reference("e")}),
         ("fine_tune", {"fine_tune": FineTuneConfig(epochs=1)}),
+        ("fine_tune", {"fine_tune": FineTuneConfig(distill={"weight": 0.5})}),
+        ("fine_tune", {"teacher": DENSE}),
+        ("evaluate", {"objective": ObjectiveConfig(metrics=("auc",))}),
+        ("train", {"objective": ObjectiveConfig(loss="huber")}),
         ("evaluate", {"model": _reference("e")}),
         ("evaluate", {"data": _reference("e")}),
         ("export", {"model": _reference("e")}),

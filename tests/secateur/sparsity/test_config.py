@@ -31,7 +31,10 @@ def refusal(**fields):
         ({"threshold": -1.0}, "greater than or equal to 0"),
         ({"threshold": float("inf")}, "finite"),
         ({"ratio": 0.5, "ratios": 1}, "Extra inputs"),
-        ({"ratio": 0.5, "allocation": "even"}, "use global, uniform, erk, lamp, or a mapping"),
+        (
+            {"ratio": 0.5, "allocation": "even"},
+            "use auto, global, uniform, erk, lamp",
+        ),
         ({"allocation": {}}, "not empty"),
         ({"allocation": {"a": 1.0}}, "gives 'a' the ratio 1.0"),
         ({"allocation": {"a": "x"}}, "gives 'a' the ratio 'x'"),
