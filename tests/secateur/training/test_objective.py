@@ -259,3 +259,5 @@ def test_perplexity_by_hand(logits):
     shares = np.exp(given) / np.exp(given).sum(-1, keepdims=True) if logits else given
     right = np.take_along_axis(shares, labels[..., None], -1)
     assert float(metrics[1].result()) == pytest.approx(np.exp(-np.log(right).mean()), rel=1e-4)
+    model.compile("adam", "mse", metrics=Objective(task="language_model").metrics(model))
+    keras.models.clone_model(model)  # a compiled model can be copied
