@@ -31,6 +31,11 @@ def check_rewinding(train: TrainConfig, target: TargetConfig, fine_tune: FineTun
             f"fine_tune.rewind is {way!r}, but target.schedule gradual has no moment to rewind at: "
             "it prunes while the model trains; use schedule one_shot or iterative."
         )
+    if fine_tune.dynamic.method != "none":
+        raise ValueError(
+            f"fine_tune.rewind is {way!r}, but fine_tune.dynamic.method "
+            f"{fine_tune.dynamic.method!r} moves masks away from what was pruned; use one of them."
+        )
     if fine_tune.epochs > epochs:
         raise ValueError(
             f"fine_tune.rewind is {way!r} and fine_tune.epochs {fine_tune.epochs}, but train has "

@@ -101,7 +101,8 @@ def _with_features(model: keras.Model, names: tuple[str, ...]) -> Any:
     if not names:
         return lambda x, training: [model(x, training=training)]
     inside = _outputs(model)
-    return keras.Model(model.inputs, [model.outputs[0], *(inside[name] for name in names)])
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.input
+    return keras.Model(inputs, [model.outputs[0], *(inside[name] for name in names)])
 
 
 def _compared(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from secateur.sparsity.dynamic_config import DynamicConfig
 from secateur.training.distill_config import DistillConfig
 from secateur.training.fit_config import FitConfig, RateSchedule
 
@@ -38,4 +39,7 @@ class FineTuneConfig(FitConfig):
     )
     distill: DistillConfig = Field(
         default=DistillConfig(), description="How much the dense model teaches the pruned one."
+    )
+    dynamic: DynamicConfig = Field(
+        default=DynamicConfig(), description="Masks that move while the pruned model trains."
     )

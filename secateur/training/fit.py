@@ -17,6 +17,7 @@ from secateur.training.checkpoint import Checkpoint
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective import Objective, compile_for
 from secateur.training.rates import last_of, learning_rate
+from secateur.training.regularizer import sparse
 from secateur.training.stopping import BestEpoch
 
 Progress = Callable[[float, dict[str, float]], None]
@@ -78,13 +79,15 @@ def fit(
 
     Raises:
         DivergedError: The loss is NaN or infinite; one sentence with the epoch and what to change.
-        ValueError: One sentence: the best epoch is asked for without a validation split, or
-            weights of classes, or smoothing, where there are no classes.
+        ValueError: One sentence: the model has nothing that `config.regularizer` could act on, or
+            the best epoch is asked for without a validation split, or weights of classes or
+            smoothing where there are no classes.
     """
     objective = objective or Objective()
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
     per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
+    optimizer = sparse(model, config.regularizer, epochs * steps, optimizer)
     trained = around(model) if around else model
     compile_for(
         trained,

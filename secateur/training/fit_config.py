@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.schema import tell_bounds
+from secateur.training.regularizer_config import RegularizerConfig
 
 RateSchedule = Literal["constant", "cosine", "one_cycle"]
 
@@ -61,4 +62,7 @@ class FitConfig(BaseModel):
         ge=0,
         lt=1,
         description="Share of each label that is spread evenly over all classes (Szegedy 2016).",
+    )
+    regularizer: RegularizerConfig = Field(
+        default=RegularizerConfig(), description="What pushes weights towards zero."
     )

@@ -73,7 +73,7 @@ def help_texts():
 def test_the_schema_that_makes_the_form_of_the_ui_describes_every_field():
     schema = PruneParameters.model_json_schema()
     models = [schema, *schema["$defs"].values()]
-    assert len(models) == 11
+    assert len(models) == 14
     for model in models:
         assert model["additionalProperties"] is False
         for name, field in model["properties"].items():
