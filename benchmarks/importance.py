@@ -6,7 +6,7 @@
 share of the examples and scaled up, and with one ordinary backward pass over the same examples in
 batches of the same size, eager (as `gradient` itself runs: it watches the layers) and compiled.
 `wanda` is compared with a forward pass. Runs alternate, and the fastest of each are compared;
-compilation is not counted.
+compilation is not counted, nor is the trial of the closed forms that a model has once.
 """
 
 from __future__ import annotations

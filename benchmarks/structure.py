@@ -27,8 +27,9 @@ import numpy as np
 import tensorflow as tf
 
 from secateur import structure
+from secateur.evaluation import litert
 from secateur.models.architectures.resnet import resnet_20
-from tests.secateur.structure import litert, zoo
+from tests.secateur.structure import zoo
 from tests.secateur.structure.reference import batch, magnitude
 
 CLONE_GOAL = 2.0

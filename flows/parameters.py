@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.evaluation.runtimes.packages import check_installed
@@ -17,10 +18,11 @@ from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
 from secateur.report.files import check_output
 from secateur.schema import tell_bounds
-from secateur.sparsity.combine import check_combination
+from secateur.sparsity.combine import check_combination, check_dynamic
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.regularizer_config import check_regularizer
 
 DEFAULT_EPOCHS = 10
 
@@ -39,6 +41,9 @@ class PruneParameters(BaseModel):
         default=ImportanceConfig(), description="What a weight is worth."
     )
     target: TargetConfig = Field(description="How much to remove, and where.")
+    correct: CorrectConfig = Field(
+        default=CorrectConfig(), description="What is mended after the cut, without training."
+    )
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )
@@ -60,6 +65,7 @@ class PruneParameters(BaseModel):
         return self.model_copy(
             update={
                 "train": self.train.model_copy(update={"epochs": epochs}),
+                "correct": self.correct.resolved(self.fine_tune.epochs),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
                 "output": self.output.expanduser().absolute(),
             }
@@ -77,6 +83,11 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
+        check_regularizer(self.train.regularizer, "train", self.train.epochs or 0, False)
+        check_regularizer(
+            self.fine_tune.regularizer, "fine_tune", self.fine_tune.epochs, not self.target.cuts
+        )
+        check_dynamic(self.fine_tune.dynamic, self.target, self.fine_tune.epochs)
         check_dataset(self.dataset)
         check_model(self.model)
         for format in self.export.formats:

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from flows.parameters import PruneParameters, Seed
 from flows.pipeline import StageName, check_stages, run_stages
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
 from secateur.importance.config import ImportanceConfig
@@ -52,6 +53,7 @@ def prune(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     *,
     target: TargetConfig,
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
@@ -68,6 +70,7 @@ def prune(
         importance: What a weight is worth.
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
+        correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
         export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
@@ -88,6 +91,7 @@ def prune(
         train=train,
         importance=importance,
         target=target,
+        correct=correct,
         fine_tune=fine_tune,
         export=export,
         seed=seed,

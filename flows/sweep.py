@@ -19,6 +19,7 @@ from flows.pipeline import find, wire_importance, wire_train
 from flows.publish import PublishConfig
 from flows.sweep_parameters import Grid, SweepAxes, SweepParameters, SweepTarget, Trial
 from flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
@@ -56,6 +57,7 @@ def sweep(
     train: TrainConfig = TrainConfig(),  # noqa: B008
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     target: SweepTarget = SweepTarget(),  # noqa: B008
+    correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
@@ -76,6 +78,7 @@ def sweep(
         train: How the dense model is trained.
         importance: What a weight is worth.
         target: How much to remove, and where; the axes say what it leaves open.
+        correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
         seed: One integer for everything, at least 0.
         output: The folder of sweep.json, sweep.html and the best models.

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from flows.arguments import explain
 from flows.parameters import PruneParameters, Seed
 from flows.publish import PublishConfig
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
@@ -137,6 +138,9 @@ class SweepParameters(BaseModel):
         default=ImportanceConfig(), description="What a weight is worth."
     )
     target: SweepTarget = Field(default=SweepTarget(), description="How much to remove, and where.")
+    correct: CorrectConfig = Field(
+        default=CorrectConfig(), description="What is mended after the cut, without training."
+    )
     fine_tune: FineTuneConfig = Field(
         default=FineTuneConfig(), description="Training of the pruned model."
     )

@@ -128,6 +128,12 @@ def prune(
             f"Pattern {wanted.pattern} changes the structure of the model, which this function "
             "does not do: call secateur.structure.pruning.prune."
         )
+    if wanted.measure != "units" or wanted.round_to > 1:
+        given = "round_to" if wanted.measure == "units" else f"measure {wanted.measure}"
+        raise ValueError(
+            f"{given} is for channels that are removed, and this function sets them to zero: call "
+            "secateur.structure.pruning.prune, or leave it out."
+        )
     check_combination(criterion, wanted, pool)
     if epochs and (data is None or not model.compiled):
         raise ValueError(

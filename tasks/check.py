@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.training.regularizer_config import RegularizerConfig
 from tasks.quiet import import_tensorflow
 from tasks.stage import read
 
 
 @task(name="check", task_run_name="check", cache_policy=NO_CACHE)
-def check(data: Reference, model: ModelConfig, target: TargetConfig) -> None:
+def check(
+    data: Reference,
+    model: ModelConfig,
+    target: TargetConfig,
+    regularizers: Sequence[RegularizerConfig] = (),
+) -> None:
     """Builds the model once, untrained, and refuses what does not fit.
 
     Raises:
-        ValueError: One sentence: the model does not fit the data, or the target selects nothing.
+        ValueError: One sentence: the model does not fit the data, or the target selects nothing,
+            or a penalty has nothing to act on.
     """
     import_tensorflow()
     from secateur.datasets.dataset import Dataset
     from secateur.models.build import build_model
     from secateur.sparsity.layout import describe
     from secateur.sparsity.scope import layer_ratios, scope
+    from secateur.training.regularizer import sparse
 
     dataset = Dataset(read(data).directory)
-    chosen = scope(
-        describe(build_model(model, dataset.shape, dataset.classes, dataset.traits)), target
-    )
+    network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
+    chosen = scope(describe(network), target)
     if isinstance(target.allocation, dict):
         layer_ratios(chosen, target.allocation)
+    for config in regularizers:
+        sparse(network, config, steps=1)

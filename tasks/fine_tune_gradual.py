@@ -89,6 +89,11 @@ def _pruning(
             tolerance=importance.tolerance,
         )
 
+    choose = None
+    if target.cuts:
+        from secateur.structure.gradual import chooser
+
+        choose = chooser(network)
     known = BUILT_IN.get(importance.criterion)
     return GradualPruning(
         network,
@@ -97,4 +102,5 @@ def _pruning(
         None if importance.criterion == "movement" else scores,
         remember=known is not None and not known.data,
         model_digest=content_digest(network),
+        choose=choose,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
@@ -19,10 +22,25 @@ def prune_structure(
     scores: Reference | None = None,
 ) -> Product:
     """Cuts the model, and measures its BatchNorm anew on training data; there are no masks."""
+    return cut_model(build, model, target, data, importance, seed, scores)
+
+
+def cut_model(
+    build: Build,
+    model: Reference,
+    target: TargetConfig,
+    data: Reference,
+    importance: ImportanceConfig,
+    seed: int,
+    scores: Reference | None,
+    timing: Callable[[Any], Any] | None = None,
+) -> Product:
+    """The work of the stage; `timing` makes of the model what measures latencies."""
     from secateur.datasets.dataset import Dataset
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.structure.kept import save_kept
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
     from secateur.training.objective import classification_loss
@@ -35,7 +53,9 @@ def prune_structure(
         data=calibration(Dataset(read(data).directory).train, importance.examples, seed),
         loss=classification_loss(network),
         seed=seed,
+        latency=timing(network) if timing else None,
     )
     save_model(pruned.model, build.directory / "model.keras")
+    save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *told(pruned.widths)]
     return Product(content_digest(pruned.model), {"notices": notices})

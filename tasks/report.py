@@ -78,7 +78,7 @@ def gather(
         dense=costs["dense"],
         pruned=costs["pruned"],
         fine_tuned=costs["fine_tuned"],
-        sparsity=1 - last.cost.nonzero / last.cost.prunable,
+        sparsity=_sparsity(results, last),
         layers=last.layers,
         stages=[result.record for result in results],
         notices=_notices(results),
@@ -89,6 +89,13 @@ def gather(
 def _evaluation(reference: Reference) -> Evaluation:
     text = (read(reference).directory / "evaluation.json").read_text()
     return Evaluation.model_validate_json(text)
+
+
+def _sparsity(results: Sequence[StageResult], last: Evaluation) -> float:
+    """That of the final model before channels that came out all zero were removed from it."""
+    told = [read(result).metadata.get("sparsity") for result in results]
+    known = [value for value in told if value is not None]
+    return known[-1] if known else 1 - last.cost.nonzero / last.cost.prunable
 
 
 def _notices(results: Sequence[StageResult]) -> list[str]:

@@ -25,3 +25,10 @@ def count_layers(model: keras.Model) -> list[LayerCount]:
         )
         for name, (kind, size, nonzero) in counts.items()
     ]
+
+
+def sparsity(model: keras.Model) -> float:
+    """Zeros / prunable weights; 0 if there are none."""
+    layers = count_layers(model)
+    size = sum(layer.parameters for layer in layers)
+    return 1 - sum(layer.nonzero for layer in layers) / size if size else 0.0

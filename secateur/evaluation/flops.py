@@ -47,6 +47,10 @@ class Call:
         index = self.slots.get(name, self.slots.get(position))
         return None if index is None else self.inputs[index]
 
+    def inputs_of(self, graph: Any) -> list[Shape]:
+        """Shapes that come into a nested model; a mask that Keras passes along follows them."""
+        return list(self.inputs[: len(graph.inputs)])
+
 
 def graph_of(model: keras.Model) -> keras.Model | None:
     """The Functional graph behind a model, or None for a subclassed model.
@@ -152,7 +156,7 @@ def _graph_flops(graph: Any, inputs: list[Shape] | None, prefix: str) -> dict[st
         name = prefix + call.operation.name
         inner = graph_of(call.operation) if isinstance(call.operation, keras.Model) else None
         if inner is not None:
-            for key, count in _graph_flops(inner, list(call.inputs), f"{name}/").items():
+            for key, count in _graph_flops(inner, call.inputs_of(inner), f"{name}/").items():
                 counts[key] = counts.get(key, 0) + count
         else:
             counts[name] = counts.get(name, 0) + call_flops(call)

@@ -63,6 +63,11 @@ class Run:
             self._losses = example_losses(self.model, self._loss)
         return self._losses
 
+    @property
+    def given_loss(self) -> Any:
+        """The loss as it was given, or the one that the model was compiled with."""
+        return getattr(self.model, "loss", None) if self._loss is None else self._loss
+
     def only(self, weights: Sequence[PrunableWeight]) -> Run:
         """The same run for some of the weights."""
         part = copy.copy(self)

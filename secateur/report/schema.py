@@ -31,7 +31,10 @@ class Report(BaseModel):
     dense: Cost = Field(description="The model before pruning.")
     pruned: Cost = Field(description="Right after pruning.")
     fine_tuned: Cost = Field(description="At the end.")
-    sparsity: float = Field(description="Zeros / prunable weights of the final model.")
+    sparsity: float = Field(
+        description="Zeros / prunable weights of the final model, before channels that came out "
+        "all zero were removed from it."
+    )
     layers: list[LayerCount] = Field(description="The layers of the final model.")
     stages: list[StageRecord] = Field(description="What ran, in order.")
     notices: list[str] = Field(description="What was skipped, floored or stopped, and why.")

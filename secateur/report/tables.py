@@ -95,7 +95,9 @@ def summary(report: Report) -> str:
     if final.parameters < dense.parameters:
         said.append(f"{final.parameters:,} of {dense.parameters:,} parameters are left")
     if report.sparsity or not said:
-        said.append(f"{report.sparsity:.1%} of the {final.prunable:,} prunable weights are zero")
+        prunable = report.pruned.prunable
+        gone = "zero" if final.prunable == prunable else "zero or gone"
+        said.append(f"{report.sparsity:.1%} of the {prunable:,} prunable weights are {gone}")
     return (
         f"{', and '.join(said)}; {name} went from {dense.metrics[name]:.2%} (dense) to {after:.2%} "
         "(pruned and fine-tuned) on the test split."

@@ -1,9 +1,10 @@
-"""Which criterion goes with which target: what does not combine is refused before any work."""
+"""What goes with which target: what does not combine is refused before any work."""
 
 from __future__ import annotations
 
 from secateur.importance.names import BUILT_IN
 from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.dynamic_config import DynamicConfig
 
 
 def check_combination(criterion: str, target: TargetConfig, pool: str | None = None) -> None:
@@ -38,6 +39,40 @@ def check_combination(criterion: str, target: TargetConfig, pool: str | None = N
         raise ValueError(
             "the scores of movement are an order, whose zero means nothing, so a threshold on them "
             "has no meaning; use ratio or quantile"
+        )
+
+
+def check_dynamic(dynamic: DynamicConfig, target: TargetConfig, epochs: int) -> None:
+    """Refuses masks that cannot move with a target. Imports no TensorFlow.
+
+    Args:
+        dynamic: How masks move.
+        target: How they were made.
+        epochs: Of fine-tuning.
+
+    Raises:
+        ValueError: One sentence with the reason and a way out.
+    """
+    if dynamic.method == "none":
+        return
+    said = f"fine_tune.dynamic.method {dynamic.method}"
+    if target.cuts:
+        raise ValueError(
+            f"{said} moves masks, but target.pattern {target.pattern} removes what is pruned for "
+            "good, so nothing can grow; leave it out, or use pattern weight."
+        )
+    if target.pattern != "weight":
+        raise ValueError(
+            f"{said} moves single weights, which would break pattern {target.pattern}; leave it "
+            "out, or use schedule gradual, which chooses whole patterns anew."
+        )
+    if target.schedule == "gradual":
+        raise ValueError(
+            f"{said} and target.schedule gradual both move the masks; use one of them."
+        )
+    if not epochs:
+        raise ValueError(
+            f"{said} moves masks during fine-tuning, but fine_tune.epochs is 0; give epochs."
         )
 
 

@@ -55,10 +55,11 @@ class TargetConfig(BaseModel):
         "(at most N of M consecutive inputs are kept, which fixes the ratio); blocks such as 1x4 "
         "(inputs x outputs).",
     )
-    measure: Literal["units", "parameters", "flops"] = Field(
+    measure: Literal["units", "parameters", "flops", "latency"] = Field(
         "units",
         description="What ratio is a share of, with patterns channel, head and layer: the units "
-        "themselves, or the parameters or FLOPs of the whole model.",
+        "themselves, or the parameters, FLOPs or latency of the whole model. Latency is measured: "
+        "one example in LiteRT on one thread of this machine.",
     )
     round_to: int = Field(
         1,
@@ -112,7 +113,10 @@ class TargetConfig(BaseModel):
         "if included.",
     )
     floor: int = Field(
-        1, ge=1, description="Weights that each kernel keeps at least, however low its scores."
+        1,
+        ge=1,
+        description="Weights that each kernel keeps at least, however low its scores; where "
+        "channels or heads are removed: how many of them each group keeps.",
     )
 
     @field_validator("allocation", mode="before")
@@ -163,7 +167,7 @@ class TargetConfig(BaseModel):
             return True
         compared = self.allocation in ("global", "uniform") or isinstance(self.allocation, dict)
         sized = self.ratio is not None or isinstance(self.allocation, dict)
-        return self.pattern == "channel" and compared and sized and self.schedule != "gradual"
+        return self.pattern == "channel" and compared and sized
 
     @property
     def n_of_m(self) -> tuple[int, int] | None:
@@ -209,6 +213,11 @@ class TargetConfig(BaseModel):
 
     def _check_structure_fits(self) -> None:
         pattern = self.pattern
+        if self.measure == "latency" and self.schedule == "gradual":
+            raise ValueError(
+                "measure latency takes seconds for each cut, too long for the updates of schedule "
+                "gradual; use measure flops, or schedule one_shot or iterative"
+            )
         if self.measure != "units" and not self.cuts:
             raise ValueError(
                 f"measure {self.measure} goes with a ratio and the patterns channel (allocation "
@@ -224,6 +233,8 @@ class TargetConfig(BaseModel):
                 f"rank_layers {self.rank_layers} goes with pattern layer, not with {pattern}; "
                 "leave it out"
             )
+        if self.floor > 1 and pattern == "layer":
+            raise ValueError(f"floor {self.floor} has no part in pattern layer; leave it out")
         if pattern not in ("head", "layer"):
             return
         by_name = isinstance(self.allocation, dict)
@@ -234,10 +245,10 @@ class TargetConfig(BaseModel):
             raise ValueError(
                 f"allocation {self.allocation} has no part in pattern {pattern}; leave it out"
             )
-        if self.schedule == "gradual":
+        if self.schedule == "gradual" and pattern == "layer":
             raise ValueError(
-                f"pattern {pattern} cannot grow back while the model trains; use schedule one_shot "
-                "or iterative"
+                "pattern layer cannot grow back while the model trains; use schedule one_shot or "
+                "iterative"
             )
 
     def _check_allocation_fits(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -53,6 +54,8 @@ class GradualPruning(keras.callbacks.Callback):
             would stay one. Without it the model is scored as it runs: the way for criteria that
             look at data, whose gradients in a model that does not run mislead.
         model_digest: `content_digest` of the model before training, for the masks.
+        choose: (scores, one-shot target) -> masks, in place of `select`; they may be of any
+            prunable weights.
 
     Raises:
         ValueError: If the target selects nothing, or has too few steps.
@@ -67,13 +70,15 @@ class GradualPruning(keras.callbacks.Callback):
         *,
         remember: bool = True,
         model_digest: str = "",
+        choose: Callable[[Any, TargetConfig], Masks] | None = None,
     ) -> None:
         super().__init__()
         self.schedule = gradual(target, steps)
         self._target = target
         self._pruned = model
         self._layouts = describe(model)
-        shapes = {path: x.shape for path, x in scope(self._layouts, target).items()}
+        selected = scope(self._layouts, target)
+        shapes = {path: x.shape for path, x in (self._layouts if choose else selected).items()}
         whole = {path: np.ones(shape, np.bool_) for path, shape in shapes.items()}
         self._held = HeldMasks(model, Masks(whole), remember=remember or score is None)
         self._movement: Movement | None = None
@@ -81,6 +86,7 @@ class GradualPruning(keras.callbacks.Callback):
             self._movement = Movement(model, self._full_value)
             score = self._movement.finish
         self._score = score
+        self._choose = choose or functools.partial(select, layers=self._layouts)
         self._model_digest = model_digest
         self._scored = tuple(sorted(whole))
         self._notices: tuple[str, ...] = ()
@@ -162,7 +168,7 @@ class GradualPruning(keras.callbacks.Callback):
         with self._held.full():
             scores = self._score()
         target = at_share(self._target, share)
-        masks = select(scores, target, layers=self._layouts)
+        masks = self._choose(scores, target)
         held = self._held.masks
         packed = {path: (held.shape(path), held.bits(path)) for path in held}
         packed |= {path: (masks.shape(path), masks.bits(path)) for path in masks}

@@ -83,7 +83,9 @@ def choose(
     steps = _steps(graph, groups, per_unit, normalize, allocation, round_to, floor)
     if isinstance(allocation, str):
         number = _meet(graph, groups, steps, ratio, measure, latency, notices)
-        steps = steps[:number]
+        following, steps = steps[number:], steps[:number]
+        if allocation == "global" and steps:
+            notices += _floored(graph, groups, per_unit, normalize, steps, following)
     removed = np.zeros(graph.units, bool)
     for _, units in steps:
         removed[units] = True
@@ -105,9 +107,7 @@ def _steps(
     """All removals that are allowed, one after the other, in the order of the allocation."""
     steps: list[Step] = []
     for group in groups:
-        mine = scores[group.units]
-        if normalize and mine.mean() > 0:
-            mine = mine / mine.mean()
+        mine = _comparable(scores[group.units], normalize)
         order = np.argsort(mine, kind="stable")
         ends = _ends(group.channels, round_to, floor)
         if not isinstance(allocation, str):
@@ -128,6 +128,36 @@ def _ends(channels: int, round_to: int, floor: int | float) -> list[int]:
     """How many channels can be gone in a group after each step."""
     least = max(1, int(np.ceil(floor * channels)) if 0 < floor < 1 else int(floor))
     return [channels - kept for kept in range(channels - 1, least - 1, -1) if kept % round_to == 0]
+
+
+def _floored(
+    graph: Graph,
+    groups: list[Group],
+    scores: np.ndarray,
+    normalize: bool,
+    taken: list[Step],
+    left: list[Step],
+) -> list[str]:
+    """One sentence if groups are at their floor though channels worth more have gone."""
+    gone, can_go = np.zeros(graph.units, bool), np.zeros(graph.units, bool)
+    for marks, steps in ((gone, taken), (can_go, left)):
+        for _, units in steps:
+            marks[units] = True
+    named = []
+    for group in groups:
+        mine = _comparable(scores[group.units], normalize)
+        stays = ~gone[group.units]
+        if not can_go[group.units].any() and mine[stays].min() < taken[-1][0]:
+            named.append(group.name)
+    if not named:
+        return []
+    names = ", ".join(named)
+    return [f"What is left of {names} is the least that may stay, low as its scores are."]
+
+
+def _comparable(scores: np.ndarray, normalize: bool) -> np.ndarray:
+    """Scores of one group, over their mean if they are to be compared with other groups'."""
+    return scores / scores.mean() if normalize and scores.mean() > 0 else scores
 
 
 def _given(

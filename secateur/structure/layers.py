@@ -216,7 +216,7 @@ class Costs:
                 if inner is None:
                     found.append((nodes, call_flops(call)))
                 else:
-                    walk(inner, list(call.inputs), nodes)
+                    walk(inner, call.inputs_of(inner), nodes)
 
         walk(graph_of(self.model), None, ())
         return found

@@ -58,7 +58,7 @@ def _copy_state(old: Any, new: Any, slices: Mapping[int, Callable]) -> None:
     for before in source.variables:
         value = keras.ops.convert_to_numpy(before.value)
         if value.ndim:
-            owner = _owner(before.name, names)
+            owner = slot_owner(before.name, names)
             if owner is None or tuple(owner.shape) != value.shape:
                 follows = False
                 break
@@ -80,7 +80,7 @@ def _copy_state(old: Any, new: Any, slices: Mapping[int, Callable]) -> None:
         target.learning_rate.assign(source.learning_rate)
 
 
-def _owner(slot: str, names: Mapping[str, Any]) -> Any:
+def slot_owner(slot: str, names: Mapping[str, Any]) -> Any:
     """The weight that a slot belongs to: Keras puts the weight's path before the slot's name."""
     best = max((n for n in names if slot.startswith(n + "_")), key=len, default=None)
     return None if best is None else names[best]

@@ -40,7 +40,7 @@ class StructureTarget:
     exclude: tuple[str, ...] = ()
 
 
-_KINDS = {"channel": ("channel",), "head": ("head",)}
+KINDS: dict[str, tuple[str, ...]] = {"channel": ("channel",), "head": ("head",)}
 
 
 def choose_for(
@@ -67,7 +67,7 @@ def choose_for(
             exclude=target.exclude,
             latency=latency,
         )
-    if target.pattern not in _KINDS:
+    if target.pattern not in KINDS:
         raise ValueError(
             f"The pattern {target.pattern!r} is not removed as a whole; use channel, head or "
             "layer, or prune weights and then call structure.shrink."
@@ -82,7 +82,7 @@ def choose_for(
         measure=target.measure,
         allocation=target.allocation,
         pooling=target.pooling,
-        kinds=_KINDS[target.pattern],
+        kinds=KINDS[target.pattern],
         round_to=target.round_to,
         floor=target.floor,
         include=target.include,
@@ -123,10 +123,10 @@ def prune(
         model, scores, target, criterion=criterion, data=data, loss=loss, latency=latency
     )
     small = remove(model, removal)
-    notices = list(removal.notices)
+    notices, kept = list(removal.notices), {}
     if isinstance(removal, Removal):
-        notices = [*removal.graph.notices, *notices]
-    return Pruned(small, notices, removal.layer_widths)
+        notices, kept = [*removal.graph.notices, *notices], removal.kept
+    return Pruned(small, notices, removal.layer_widths, kept=kept)
 
 
 def _ratio(target: StructureTarget) -> float:

@@ -58,6 +58,18 @@ class Removal:
         return masks
 
     @property
+    def kept(self) -> dict[str, dict[int, np.ndarray]]:
+        """Weight path -> axis -> positions that are left, of the axes that lose some."""
+        keep = self.graph.keeping(self.removed)
+        kept: dict[str, dict[int, np.ndarray]] = {}
+        for bounds in self.graph.bounds.values():
+            for bound in bounds:
+                if bound.labels is not None and not keep[bound.labels].all():
+                    path = self.graph.paths[id(bound.variable)]
+                    kept.setdefault(path, {})[bound.axis] = np.flatnonzero(keep[bound.labels])
+        return kept
+
+    @property
     def layer_widths(self) -> dict[str, tuple[int, int]]:
         """For each layer that makes channels their number before and after.
 

@@ -73,12 +73,19 @@ def _width_of(site: Site, cell: Any, key: str, labels: Labels | None) -> None:
 
 def _initial(site: Site, states: list[Labels | None]) -> None:
     """States given by other layers have the units' width."""
-    given = site.inputs[1:]
+    given = _states(site)
     if given and len(given) != len(states):
         site.unknown("it has inputs that are neither the sequence nor the states")
     for axes, labels in zip(given, states, strict=False):
         channel = 1 if site.op.__dict__.get("data_format") == "channels_first" else -1
         site.tie(axes[channel], labels)
+
+
+def _states(site: Site) -> list[Axes]:
+    """What comes in beside the sequence, without a mask, which has a number for each step."""
+    slots = site.call.slots if site.call is not None else {}
+    mask = slots.get("mask", slots.get(2))
+    return [axes for i, axes in enumerate(site.inputs) if i not in (0, mask)]
 
 
 def _outputs(site: Site, x: Labels | None, states: list[Labels | None]) -> list[Axes]:
@@ -92,7 +99,7 @@ def _outputs(site: Site, x: Labels | None, states: list[Labels | None]) -> list[
 @rule(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
 def conv_lstm(site: Site) -> list[Axes]:
     layer: Any = site.op
-    if layer.stateful or layer.data_format == "channels_first" or len(site.inputs) > 1:
+    if layer.stateful or layer.data_format == "channels_first" or _states(site):
         site.unknown("it is stateful, starts from a state, or has its channels first")
     site.only(site.x, site.rank - 1)
     cell = layer.cell
@@ -107,7 +114,7 @@ def bidirectional(site: Site) -> list[Axes]:
     forward, backward = layer.forward_layer, layer.backward_layer
     if not isinstance(forward, layers.RNN) or isinstance(forward.cell, layers.StackedRNNCells):
         site.unknown("it does not wrap an RNN, LSTM or GRU")
-    given = site.inputs[1:]
+    given = _states(site)
     half = len(given) // 2
     shape = list(site.out_shapes[0])
     shape[-1] = forward.cell.units

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from secateur.evaluation.flops import graph_of
 from secateur.models.weights import weight_paths
 from secateur.sparsity.masks import Masks
 from secateur.structure.cutting import cut, slicer
@@ -25,12 +26,15 @@ class Pruned:
         widths: Layer -> width before and after; a layer that went has 0 after. The heads of
             attention and the widths inside them are named `layer (heads)`, `layer (head width)`.
         masks: Masks of the new model's weights, where masks were given.
+        kept: Weight path -> axis -> positions that are left of it in the original; axes that are
+            not named are whole. Of `prune` alone.
     """
 
     model: keras.Model
     notices: list[str]
     widths: dict[str, tuple[int, int]]
     masks: Masks | None = field(default=None, repr=False)
+    kept: dict[str, dict[int, np.ndarray]] = field(default_factory=dict, repr=False)
 
 
 def shrink(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> keras.Model:
@@ -52,8 +56,13 @@ def shrink(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> keras
     return shrink_masked(model, masks).model
 
 
-def shrink_masked(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> Pruned:
-    """As `shrink`, and also gives the widths, the notices and the masks of the new model."""
+def shrink_masked(
+    model: keras.Model, masks: Masks | Mapping[str, np.ndarray], *, empty: bool = False
+) -> Pruned:
+    """As `shrink`, and also gives the widths, the notices and the masks of the new model.
+
+    With `empty` only channels that came out all zero go: no kernel makes them any more.
+    """
     variables = dict(weight_paths(model))
     held = masks if isinstance(masks, Masks) else Masks(masks)
     held.check({path: tuple(v.shape) for path, v in variables.items()})
@@ -65,16 +74,35 @@ def shrink_masked(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -
                 variable.assign(keras.ops.convert_to_numpy(variable.value) * held[path])
         graph = analyse(model)
         variables = dict(weight_paths(model))
-    removal = dead(graph, held)
+    removal = dead(graph, held, empty=empty)
     small = cut(graph, removal.removed, removal.additions)
     keep = graph.keeping(removal.removed)
     left = {path: slicer(graph, variables[path], keep)(held[path]) for path in held}
+    unknown = graph.notices if removal.removed.any() else []
     return Pruned(
         small,
-        [*graph.notices, *removal.notices],
+        [*unknown, *removal.notices],
         removal.layer_widths,
         Masks(left, held.model_digest, held.notices),
     )
+
+
+def shrink_where_possible(model: keras.Model, masks: Masks, *, empty: bool = False) -> Pruned:
+    """As `shrink_masked`, but a model that nothing can be removed from comes back as it is.
+
+    The model's masked weights have to be zero already. Where it is subclassed a notice says that
+    its channels stay.
+    """
+    if graph_of(model) is None:
+        notice = (
+            f"'{model.name}' is not a Functional or Sequential model, so channels without a weight "
+            "left stay in it."
+        )
+        return Pruned(model, [notice], {}, masks)
+    removal = dead(analyse(model), masks, empty=empty)
+    if not removal.removed.any():
+        return Pruned(model, removal.notices, {}, masks)
+    return shrink_masked(model, masks, empty=empty)
 
 
 def _stray(variable: keras.Variable, mask: np.ndarray) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -22,6 +22,7 @@ def cut(
     data: Any,
     loss: Any,
     seed: int = 0,
+    latency: Callable[[keras.Model], float] | None = None,
 ) -> Pruned:
     """Removes channels, heads or layers as a target says, and measures BatchNorm anew.
 
@@ -32,6 +33,7 @@ def cut(
         data: Training data `(x, y)`: for BatchNorm, and to rank layers.
         loss: Keras loss, to rank layers.
         seed: Seed of the draw of examples.
+        latency: Model -> milliseconds, for the measure `latency`.
 
     Returns:
         The new model, notices, and widths before and after.
@@ -39,20 +41,40 @@ def cut(
     Raises:
         ValueError: If the model is subclassed, or nothing can go.
     """
+    wanted = structure_target(target)
+    pruned = prune(
+        model,
+        scores,
+        wanted,
+        criterion=target.rank_layers,
+        data=data,
+        loss=loss,
+        latency=latency,
+    )
+    if latency is not None:
+        before, after = latency(model), latency(pruned.model)
+        pruned.notices.append(
+            f"Latency of one example: {before:.3g} ms before the cut, {after:.3g} ms after it, "
+            f"{1 - after / before:.1%} less."
+        )
+    recalibrate(pruned.model, data, seed=seed)
+    return pruned
+
+
+def structure_target(target: TargetConfig) -> StructureTarget:
+    """A target of the parameters as one of this room."""
     own = "layers" if target.pattern == "layer" else "channels"
-    wanted = StructureTarget(
+    return StructureTarget(
         pattern=target.pattern,
         ratio=target.ratio,
         measure=own if target.measure == "units" else target.measure,
         allocation=target.allocation,
         pooling=target.pooling,
         round_to=target.round_to,
+        floor=target.floor,
         include=target.include,
         exclude=target.exclude,
     )
-    pruned = prune(model, scores, wanted, criterion=target.rank_layers, data=data, loss=loss)
-    recalibrate(pruned.model, data, seed=seed)
-    return pruned
 
 
 def told(widths: Mapping[str, tuple[int, int]]) -> list[str]:

@@ -90,14 +90,16 @@ class Trace:
 
     def _nested(self, site: Site) -> list[Axes]:
         graph, key = graph_of(site.op), id(site.op)
+        number = len(graph.inputs)  # type: ignore[union-attr]
+        inputs, shapes = site.inputs[:number], list(site.in_shapes[:number])  # a mask may follow
         if key in self.model_inputs:  # its inputs have one width in all calls
-            for old, new in zip(self.model_inputs[key], site.inputs, strict=True):
+            for old, new in zip(self.model_inputs[key], inputs, strict=True):
                 for a, b in zip(old, new, strict=True):
                     if a is not None or b is not None:
                         site.tie(a, b)
         else:
-            self.model_inputs[key] = site.inputs
-        return self.walk(graph, site.inputs, list(site.in_shapes), site.path + "/")
+            self.model_inputs[key] = inputs
+        return self.walk(graph, inputs, shapes, site.path + "/")
 
     def _stop(self, site: Site, reason: str) -> list[Axes]:
         kind = type(site.op).__name__

@@ -22,23 +22,28 @@ from secateur.structure.labels import MAKES, READS, Bound
 from secateur.structure.removal import Removal
 
 
-def dead(graph: Graph, masks: Mapping[str, np.ndarray] | None = None) -> Removal:
+def dead(
+    graph: Graph, masks: Mapping[str, np.ndarray] | None = None, *, empty: bool = False
+) -> Removal:
     """The channels of a model that can go without a change of its outputs.
 
     Args:
         graph: The dependency graph of a model whose removed weights are zero already.
         masks: Weight path -> mask, True = kept. Weights with a mask count as zero where it is
             False; weights without one where their value is zero.
+        empty: Only channels whose makers are all zero; one that is made, though nothing reads it,
+            stays.
 
     Returns:
         The removal. Of each group one channel stays.
     """
-    return _Search(graph, masks or {}).run()
+    return _Search(graph, masks or {}, empty).run()
 
 
 class _Search:
-    def __init__(self, graph: Graph, masks: Mapping[str, np.ndarray]):
+    def __init__(self, graph: Graph, masks: Mapping[str, np.ndarray], empty: bool = False):
         self.graph = graph
+        self.empty = empty
         self.values = {id(v): keras.ops.convert_to_numpy(v.value) for v in graph.model.weights}
         self.live: dict[int, np.ndarray] = {}
         for variable in graph.model.weights:
@@ -62,6 +67,8 @@ class _Search:
         while True:
             unread, constant = self._unread(), self._constant()
             new = (unread | constant) & self.allowed & ~self.removed
+            if self.empty:
+                new &= ~self._made()
             for group in self.graph.groups:
                 self._leave_one(new, group.units, group.name)
             for bound in self.bounds:  # a layer may read a part of a group alone
@@ -99,6 +106,13 @@ class _Search:
             elif bound.role == MAKES:
                 made[units[self._alive(bound)]] = True
         return np.where(used, ~read, ~made)
+
+    def _made(self) -> np.ndarray:
+        """Units that any kernel makes with a weight that is not zero."""
+        made = np.zeros(self.graph.units, bool)
+        for bound in self._making():
+            made[self.graph.unit_of[bound.labels][self._alive(bound)]] = True
+        return made
 
     def _constant(self) -> np.ndarray:
         """Units whose channels are constants that their readers can take up."""

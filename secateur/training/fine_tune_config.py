@@ -2,6 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
+from secateur.sparsity.dynamic_config import DynamicConfig
 from secateur.training.fit_config import FitConfig
 
 
@@ -19,4 +20,7 @@ class FineTuneConfig(FitConfig):
         le=2**31 - 1,
         description="Seed of fine-tuning alone, so that several trials share one dense model. "
         "Default: the seed of the run.",
+    )
+    dynamic: DynamicConfig = Field(
+        default=DynamicConfig(), description="Masks that move while the pruned model trains."
     )

@@ -15,6 +15,7 @@ from secateur.training.batches import ordered, shuffled
 from secateur.training.checkpoint import Checkpoint
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective import compile_for
+from secateur.training.regularizer import sparse
 
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""
@@ -66,11 +67,13 @@ def fit(
         History: `loss`, `accuracy`, `val_loss` …, one value for each epoch.
 
     Raises:
+        ValueError: The model has nothing that `config.regularizer` could act on; one sentence.
         DivergedError: The loss is NaN or infinite; one sentence with the epoch and what to change.
     """
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
     per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
+    optimizer = sparse(model, config.regularizer, epochs * steps, optimizer)
     compile_for(model, optimizer(config.learning_rate), max(1, min(64, steps, per_execution)))
     model.optimizer.build(model.trainable_variables)
     checkpoint = Checkpoint(checkpoints) if checkpoints else None

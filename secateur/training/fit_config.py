@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.schema import tell_bounds
+from secateur.training.regularizer_config import RegularizerConfig
 
 
 class FitConfig(BaseModel):
@@ -20,3 +21,6 @@ class FitConfig(BaseModel):
     )
     batch_size: int = Field(default=32, ge=1, le=1_000_000, description="Examples a step.")
     learning_rate: float = Field(default=1e-3, gt=0, le=10, description="Adam's learning rate.")
+    regularizer: RegularizerConfig = Field(
+        default=RegularizerConfig(), description="What pushes weights towards zero."
+    )

@@ -18,6 +18,13 @@ BAD = [
     (["--target.ratio", "0.9", "--dataset.data_dir", "/no/where"], "which is no folder"),
     (["--target.ratio", "0.9", "--output", "/proc/nothing"], "cannot be written"),
     (["--target.ratio", "0.9", "--model.factory", "os:getcwd"], "has not allowed"),
+    (["--target.ratio", "0.9", "--correct.method", "lstsq"], "correct.method"),
+    (["--target.ratio", "0.9", "--train.regularizer.penalty", "hard"], "needs a ratio"),
+    (["--target.pattern", "2:4", "--fine_tune.dynamic.method", "rigl"], "would break pattern 2:4"),
+    (
+        ["--target.ratio", "0.9", "--train.epochs", "0", "--train.regularizer.penalty", "l1"],
+        "train.epochs is 0",
+    ),
 ]
 
 

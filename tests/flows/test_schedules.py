@@ -28,8 +28,9 @@ def test_rounds_are_stages_and_remove_the_same_share_each(quick, tmp_path):
         ("importance", 2),
         ("prune", 2),
         ("fine_tune", 2),
+        ("prune", None),  # of what is left the channels that do nothing
     ]
-    keys = [stage.key for stage in report.stages if stage.name == "prune"]
+    keys = [stage.key for stage in report.stages if stage.name == "prune" and stage.round]
     first, second = [Masks.load(open_store().get(key).directory / "masks.npz") for key in keys]
     assert first.sparsity() == pytest.approx(1 - 0.1**0.5, abs=1e-4)
     assert second.sparsity() == pytest.approx(0.9, abs=1e-4)
@@ -53,16 +54,19 @@ def test_gradual_pruning_is_part_of_fine_tuning(criterion, quick):
         importance={"criterion": criterion, "examples": 500},
         fine_tune={"epochs": 2},
     )
-    assert [name for name, _ in _runs(report)] == ["load_data", "train", "fine_tune", "prune"]
+    names = [name for name, _ in _runs(report)]
+    assert names == ["load_data", "train", "fine_tune", "prune", "prune"]
     assert report.sparsity == pytest.approx(0.8, abs=1e-4)
-    assert report.pruned.nonzero == report.fine_tuned.nonzero
+    # A unit that came out all zero is gone, and what read it too.
+    assert 0.98 * report.pruned.nonzero < report.fine_tuned.nonzero <= report.pruned.nonzero
 
 
 def test_sparsegpt_chooses_and_rewrites_in_the_stage_prune(quick):
     report = quick(
         target={"pattern": "2:4"}, importance={"criterion": "sparsegpt", "examples": 500}
     )
-    assert [name for name, _ in _runs(report)] == ["load_data", "train", "prune", "fine_tune"]
+    names = [name for name, _ in _runs(report)]
+    assert names == ["load_data", "train", "prune", "fine_tune", "prune"]
     assert report.sparsity == pytest.approx(0.5, abs=1e-3)
     assert report.pruned.metrics["accuracy"] > 0.5  # what is left was adapted
 

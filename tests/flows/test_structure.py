@@ -45,10 +45,35 @@ def test_rounds_of_removal_reach_the_ratio(quick):
     assert _runs(report).count("prune") == 2
 
 
-def test_gradual_channels_are_masked(quick):
+def test_gradual_channels_come_and_go_and_are_removed_in_the_end(quick, tmp_path):
     target = {"ratio": 0.5, "pattern": "channel", "schedule": "gradual", "frequency": 10}
     report = quick(target=target, fine_tune={"epochs": 2})
-    assert report.sparsity > 0.3
+    assert _runs(report) == [
+        *("load_data", "train", "fine_tune", "prune", "prune", "prune"),
+        *("evaluate",) * 3,
+    ]
+    hidden = [layer.units for layer in _saved(tmp_path).layers if hasattr(layer, "units")][:-1]
+    assert sum(hidden) == 48  # of 64 + 32
+    assert report.pruned.parameters == report.fine_tuned.parameters < report.dense.parameters
+    assert report.sparsity == 0
+
+
+def test_channels_that_weights_leave_nothing_of_are_removed_too(quick, tmp_path):
+    """The criterion is of units, so that pruning weights empties whole units."""
+    report = quick(target={"ratio": 0.5}, importance={"criterion": "fpgm"})
+    assert _runs(report).count("prune") == 2
+    assert report.sparsity == pytest.approx(0.5, abs=1e-4)
+    assert report.pruned.parameters == report.dense.parameters
+    assert report.fine_tuned.parameters < report.dense.parameters
+    assert report.fine_tuned.nonzero <= report.pruned.nonzero
+    assert _saved(tmp_path).count_params() == report.fine_tuned.parameters
+    assert any(notice.startswith("Widths: ") for notice in report.notices)
+
+
+def test_channels_are_removed_to_a_share_of_the_measured_latency(quick, tmp_path):
+    report = quick(target={"ratio": 0.3, "pattern": "channel", "measure": "latency"})
+    assert any(notice.startswith("Latency of one example: ") for notice in report.notices)
+    assert report.fine_tuned.parameters < report.dense.parameters
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_trials_share_what_they_have_in_common(swept, tmp_path):
         "load_data": 1,
         "train": 1,
         "importance": 1,
-        "prune": 2,
+        "prune": 2 + 4,  # before and after fine-tuning
         "fine_tune": 4,
         "evaluate": 1 + 2 + 4,
     }
@@ -65,8 +65,9 @@ def test_the_models_of_the_front_can_be_taken_away(swept, tmp_path):
         variant = report.variants[place]
         model = keras.saving.load_model(tmp_path / "out" / variant.model)
         kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
-        zeros = sum(np.sum(kernel == 0) for kernel in kernels) / sum(k.size for k in kernels)
-        assert zeros == pytest.approx(variant.values["target.ratio"], abs=1e-4)
+        nonzero = sum(np.count_nonzero(kernel) for kernel in kernels)
+        dense = 784 * 64 + 64 * 32 + 32 * 10  # of which units that came out all zero are gone
+        assert 1 - nonzero / dense == pytest.approx(variant.values["target.ratio"], abs=2e-3)
 
 
 def test_the_page_needs_no_network(swept, tmp_path):
@@ -84,7 +85,7 @@ def test_a_larger_grid_computes_what_is_missing(swept):
     new = _stages()
     for name in before:
         new.remove(name)
-    assert sorted(new) == sorted(["prune", "fine_tune", "fine_tune", *["evaluate"] * 3])
+    assert sorted(new) == sorted([*["prune", "fine_tune"] * 2, "prune", *["evaluate"] * 3])
 
 
 def test_a_failed_trial_is_told_and_the_others_stay(swept, monkeypatch):

@@ -84,6 +84,10 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     chosen = {"model": convolutional, "scores": plain}
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
     (tuned,) = _run("fine_tune", {"data": data, "pruned": pruned, "fine_tune": epoch, "seed": 1})
+    _run("prune_shrink", {"model": tuned, "masks": pruned})
+    moving = {**epoch, "epochs": 2, "dynamic": {"method": "rigl", "frequency": 3}}
+    tuning = {"data": data, "pruned": pruned, "seed": 1}
+    _run("fine_tune_dynamic", {**tuning, "fine_tune": moving})
     _run("evaluate", *({"data": data, "model": model} for model in (convolutional, tuned)))
     everything = {"formats": ["keras", "litert", "onnx", "saved_model"], "clusters": 64}
     everything |= {"quantize": "int8", "accuracy_drop": 1, "calibration": 20}
@@ -103,10 +107,20 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
         {"target": {"ratio": 0.3, "pattern": "channel"}, "scores": plain},
         {"target": {"ratio": 0.3, "pattern": "channel", "measure": "flops"}, "scores": plain},
     ]
-    _run(
+    _, cut = _run(
         "prune_structure",
         *({"model": convolutional, "data": data, **calibration, **cut} for cut in cuts),
     )
+    slow = {"ratio": 0.3, "pattern": "channel", "measure": "latency", "round_to": 8}
+    by_latency = {"target": slow, "scores": plain, **calibration}
+    _run("prune_latency", {"model": convolutional, "data": data, **by_latency})
+    mending = {
+        "data": data,
+        "model": convolutional,
+        "correct": {"method": "least_squares"},
+        "seed": 1,
+    }
+    _run("correct", *({**mending, "pruned": some} for some in (pruned, cut)))
     rewriting = {"model": convolutional, "data": data, **calibration}
     rewriting["importance"] = {"criterion": "sparsegpt", "examples": 20}
     amounts = [{"ratio": 0.5, "allocation": "uniform"}, {"pattern": "2:4"}]
@@ -114,4 +128,9 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
     gradual = {"data": data, "model": convolutional, "fine_tune": epoch, **calibration}
     gradual["target"] = {"ratio": 0.5, "schedule": "gradual", "frequency": 3}
     asked = [{"criterion": name, "examples": 20} for name in ("magnitude", "movement", "fisher")]
-    _run("fine_tune_gradual", *({**gradual, "importance": importance} for importance in asked))
+    channels = {**gradual["target"], "pattern": "channel"}
+    _run(
+        "fine_tune_gradual",
+        *({**gradual, "importance": importance} for importance in asked),
+        {**gradual, "target": channels},
+    )

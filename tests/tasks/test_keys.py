@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.evaluation.machine import machine, runtimes
 from secateur.export.config import ExportConfig
@@ -16,6 +17,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.correct import correct
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.fine_tune import fine_tune
@@ -26,10 +28,8 @@ from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = {
-    stage.name: stage
-    for stage in (load_data, train, importance, prune, fine_tune, evaluate, export, measure)
-}
+RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate, export, measure)
+STAGES = {stage.name: stage for stage in RUN}
 ALL = set(STAGES)
 OUT = {"export", "measure"}
 
@@ -44,6 +44,10 @@ ARGUMENTS = {
     "train": {"data": DATA, "model": ModelConfig(), "train": TrainConfig(), "seed": 1},
     "importance": {"data": DATA, "model": DENSE, "importance": ImportanceConfig(), "seed": 1},
     "prune": {"model": DENSE, "scores": SCORES, "target": TargetConfig(ratio=0.9)},
+    "correct": {
+        **{"data": DATA, "model": DENSE, "pruned": PRUNED},
+        **{"correct": CorrectConfig(), "seed": 1},
+    },
     "fine_tune": {"data": DATA, "pruned": PRUNED, "fine_tune": FineTuneConfig(), "seed": 1},
     "evaluate": {"data": DATA, "model": DENSE},
     "export": {"data": DATA, "model": PRUNED, "export": ExportConfig(), "seed": 1},
@@ -122,8 +126,12 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/sparsity/config.py", {"prune"}),
         ("secateur/sparsity/select.py", {"prune"}),
         ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
+        ("secateur/correction/correct.py", {"correct"}),
+        ("secateur/correction/config.py", {"correct"}),
+        ("secateur/training/regularizer_config.py", {"train", "fine_tune"}),
+        ("secateur/sparsity/dynamic_config.py", {"fine_tune"}),
         ("secateur/evaluation/accuracy.py", {"evaluate"}),
-        ("secateur/evaluation/flop_rules.py", {"evaluate"}),
+        ("secateur/evaluation/flop_rules.py", {"correct", "evaluate"}),
         ("secateur/evaluation/schema.py", {"evaluate"} | OUT),
         ("secateur/evaluation/latency.py", {"measure"}),
         ("secateur/evaluation/machine.py", OUT),
@@ -175,6 +183,8 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("importance", {"model": _reference("e")}),
         ("prune", {"target": TargetConfig(ratio=0.8)}),
         ("prune", {"scores": _reference("e")}),
+        ("correct", {"model": _reference("e")}),
+        ("correct", {"correct": CorrectConfig(method="bias")}),
         ("fine_tune", {"pruned": _reference("e")}),
         ("fine_tune", {"fine_tune": FineTuneConfig(epochs=1)}),
         ("evaluate", {"model": _reference("e")}),

@@ -56,6 +56,9 @@ class Term(Protocol):
     def total(self, power: int) -> tf.Tensor | None:
         """Σ over examples of |gradient|^power, if there is a way without each gradient."""
 
+    def signed(self) -> tf.Tensor:
+        """Σ over examples of the gradient itself."""
+
     @property
     def cost(self) -> int:
         """Elements that one example's gradient takes to compute."""
@@ -113,13 +116,20 @@ class Product:
             sums = part if sums is None else sums + part
         return self.layout(sums)[0]
 
+    def signed(self) -> tf.Tensor:
+        # Without an absolute value the examples are but more positions.
+        left, right = self.left(0, self.examples), self.right(0, self.examples)
+        folded = [tf.reshape(x, [1, -1, *x.shape[2:]]) for x in (left, right)]
+        return self.layout(self._product(*folded))[0]
+
     def _product(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-        if self.sizes[2] == 1 and left.shape[0] == 1:  # a plain product is faster than a batch
-            product = tf.matmul(left[0, :, 0], right[0, :, 0], transpose_a=True)
-            return product[None, None]
         if self.sizes[2] == 1:
-            product = tf.matmul(left[:, :, 0], right[:, :, 0], transpose_a=True)
-            return product[:, None]
+            # Reshaped and not indexed, which would copy what can be the largest tensor of all.
+            left, right = (tf.reshape(x, [*x.shape[:2], x.shape[3]]) for x in (left, right))
+            if left.shape[0] == 1:  # a plain product is faster than a batch
+                left, right = (tf.reshape(x, x.shape[1:]) for x in (left, right))
+            product = tf.matmul(left, right, transpose_a=True)
+            return tf.reshape(product, [-1, 1, *product.shape[-2:]])
         return tf.einsum("npgi,npgo->ngio", left, right)
 
 
@@ -152,6 +162,10 @@ class Lookup:
 
     def total(self, power: int) -> tf.Tensor | None:
         return lookup_total([self], power)
+
+    def signed(self) -> tf.Tensor:
+        deltas = tf.reshape(self.deltas, [-1, self.deltas.shape[-1]])
+        return tf.math.unsorted_segment_sum(deltas, tf.reshape(self.rows, [-1]), self.table)
 
 
 def lookup_total(terms: Sequence[Lookup], power: int) -> tf.Tensor:
@@ -188,8 +202,9 @@ def weight_total(terms: Sequence[Term], power: int) -> tf.Tensor:
 
 
 def signed_total(terms: Sequence[Term]) -> tf.Tensor:
-    """Σ over examples of the gradient, computed the same way, to compare with a plain backward."""
-    return tf.add_n([tf.reduce_sum(term.gradients(0, term.examples), 0) for term in terms])
+    """Σ over examples of the gradient, from the same factors, to compare with a plain backward."""
+    sums = [term.signed() for term in terms]
+    return sums[0] if len(sums) == 1 else tf.add_n(sums)
 
 
 def chunks(examples: int, cost: int) -> list[tuple[int, int]]:

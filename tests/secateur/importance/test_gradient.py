@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
 from secateur.importance import score
+from secateur.importance.gradients import engine
 from secateur.models.weights import prunable_weights
 from tests.secateur.importance.zoo import MODELS, examples, gradients_by_loop, randomize
 
@@ -70,6 +73,41 @@ def test_other_precisions(dtype: str) -> None:
         assert array.dtype == np.float32
         np.testing.assert_allclose(array, wanted, atol=tolerance * wanted.max())
     assert not scores.notices
+    for criterion in (
+        "magnitude",
+        "fisher",
+        "snip",
+        "wanda",
+        "activation",
+        "activation_mean",
+        "fpgm",
+    ):
+        found = score(model, (x, y), criterion, loss=LOSS)
+        exact = score(precise, (x, y), criterion, loss=LOSS)
+        for array, wanted in zip(found.values(), exact.values(), strict=True):
+            np.testing.assert_allclose(array, wanted, atol=2 * tolerance * wanted.max())
+
+
+@pytest.mark.parametrize("name", ["dense", "attention", "tied", "own_layer"])
+def test_a_closed_form_is_tried_once_for_each_model_and_use(name: str, monkeypatch: Any) -> None:
+    tried = []
+    prove = engine._prove
+
+    def counted(run: Any, *rest: Any) -> Any:
+        tried.append(run)
+        return prove(run, *rest)
+
+    monkeypatch.setattr(engine, "_prove", counted)
+    model = randomize(MODELS[name]())
+    x, y = examples(model, 12)
+    first = score(model, (x, y), "gradient", loss=LOSS)
+    again = score(model, (x, y), "fisher", loss=LOSS)
+    assert len(tried) == (1 if name in ("dense", "attention") else 2)  # own code may change its way
+    assert first.notices == again.notices
+    score(model, (x, y), "gradient", loss=LOSS, batch_size=3)
+    other = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    score(model, (x, y), "gradient", loss=other)
+    assert len(tried) == (3 if name in ("dense", "attention") else 4)
 
 
 def _small(dtype: str) -> keras.Model:

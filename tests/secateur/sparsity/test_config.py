@@ -39,7 +39,13 @@ def refusal(**fields):
         ({"ratio": 0.5, "pattern": "0x4"}, "use weight, channel, head, layer, N:M"),
         ({"threshold": 0.5, "pattern": "head"}, "pattern head needs a ratio"),
         ({"ratio": 0.5, "pattern": "layer", "allocation": "uniform"}, "no part in pattern layer"),
-        ({"ratio": 0.5, "pattern": "head", "schedule": "gradual"}, "cannot grow back"),
+        ({"ratio": 0.5, "pattern": "layer", "schedule": "gradual"}, "cannot grow back"),
+        ({"ratio": 0.5, "pattern": "layer", "floor": 2}, "no part in pattern layer"),
+        (
+            {"ratio": 0.5, "pattern": "head", "measure": "latency", "schedule": "gradual"},
+            "too long for the updates",
+        ),
+        ({"ratio": 0.5, "measure": "latency"}, "measure latency goes with"),
         ({"ratio": 0.5, "measure": "flops"}, "measure flops goes with"),
         ({"ratio": 0.5, "round_to": 8}, "round_to 8 goes with"),
         ({"ratio": 0.5, "rank_layers": "similarity"}, "goes with pattern layer"),
@@ -66,6 +72,9 @@ def test_what_belongs_together_is_taken():
         {"pattern": "1:4", "allocation": "uniform"},
         {"allocation": {"dense*": 0.5}, "schedule": "iterative"},
         {"ratio": 0.9, "pattern": "16x1", "pooling": "max", "schedule": "gradual"},
+        {"ratio": 0.5, "pattern": "channel", "measure": "latency", "round_to": 8},
+        {"ratio": 0.5, "pattern": "layer", "measure": "latency", "schedule": "iterative"},
+        {"ratio": 0.5, "pattern": "head", "schedule": "gradual"},
     ):
         TargetConfig(**fields)
 

@@ -19,11 +19,16 @@ TARGET = TargetConfig(ratio=0.8, schedule="gradual", begin=0.1, end=0.7, frequen
 STEPS = 32
 
 
-def network(rate=0.05, steps_per_execution=1):
+def network(rate=0.05, steps_per_execution=1, jit_compile=False):
     keras.utils.set_random_seed(3)
     x = keras.Input((6,))
     model = keras.Model(x, L.Dense(3, name="b")(L.Dense(8, activation="relu", name="a")(x)))
-    model.compile(keras.optimizers.Adam(rate), LOSS, steps_per_execution=steps_per_execution)
+    model.compile(
+        keras.optimizers.Adam(rate),
+        LOSS,
+        steps_per_execution=steps_per_execution,
+        jit_compile=jit_compile,
+    )
     return model
 
 
@@ -70,7 +75,7 @@ def train(model, pruning, epochs=4, first=0, watch=()):
 
 
 def test_masks_follow_the_cubic_curve():
-    model = network()
+    model = network(jit_compile=True)  # as Keras does by itself
     with GradualPruning(model, TARGET, STEPS, magnitudes(model)) as pruning:
         watch = Watch(pruning)
         train(model, pruning, watch=[watch])
@@ -191,7 +196,7 @@ def test_a_killed_training_ends_at_the_same_bits(criterion):
 def test_movement_gathers_for_removed_weights_too():
     """One step of plain gradient descent, by hand: S -= w ∂L/∂w, with w as it was when it went."""
     model = network()
-    model.compile(keras.optimizers.SGD(0.1), LOSS)
+    model.compile(keras.optimizers.SGD(0.1), LOSS, jit_compile=False)
     path, kernel = "a/kernel", model.get_layer("a").kernel
     mask = np.arange(48).reshape(6, 8) % 2 == 0
     held = HeldMasks(model, Masks({path: np.ones((6, 8), bool)}), remember=True)

@@ -154,6 +154,16 @@ def test_round_to_and_floor(model, graph):
     assert "cannot be reached" in removal.notices[0]
 
 
+def test_a_floor_that_bites_is_said(model, graph):
+    scores = {path: np.ones_like(values) for path, values in magnitude(model).items()}
+    scores |= {path: 0 * scores[path] for path in scores if path.startswith("hidden")}
+    removal = structure.choose(graph, scores, ratio=0.5, normalize=False, floor=2)
+    assert removal.widths["hidden"] == (10, 2)
+    assert [n for n in removal.notices if "least that may stay" in n and "hidden" in n]
+    removal = structure.choose(graph, scores, ratio=0.1, normalize=False, floor=2)
+    assert removal.notices == []
+
+
 def test_an_allocation_by_layer_names(model, graph):
     removal = structure.choose(
         graph, magnitude(model), allocation={"i*": 0.9, "inside": 0.5, "h*": 0.3}

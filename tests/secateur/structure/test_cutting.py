@@ -57,6 +57,7 @@ def test_compile_settings_stay_and_the_state_of_the_optimizer_follows(optimizer)
         kind(rate, **settings),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")],
+        jit_compile=False,
     )
     x, y = data()
     model.fit(x, y, epochs=2, batch_size=8, verbose=0)
@@ -78,7 +79,7 @@ def test_compile_settings_stay_and_the_state_of_the_optimizer_follows(optimizer)
 
 def test_a_state_that_cannot_be_cut_starts_anew_and_is_said(caplog):
     model = small_model()
-    model.compile(keras.optimizers.Adafactor(0.5), "mse")
+    model.compile(keras.optimizers.Adafactor(0.5), "mse", jit_compile=False)
     x, _ = data()
     model.fit(x, np.ones((32, 3)), verbose=0)
     small, _, _ = cut_half(model)

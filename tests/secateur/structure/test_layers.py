@@ -300,7 +300,7 @@ def test_widths_before_and_after():
 
 def test_compile_settings_and_the_state_of_the_optimizer_follow():
     model = mlp()
-    model.compile(keras.optimizers.Adam(0.03125), "mse", metrics=["mae"])
+    model.compile(keras.optimizers.Adam(0.03125), "mse", metrics=["mae"], jit_compile=False)
     x, _ = data()
     model.fit(x, np.ones((40, 3)), verbose=0)
     (part, *_) = structure.parts(model)

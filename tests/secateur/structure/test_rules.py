@@ -143,6 +143,17 @@ def recurrent():
     return keras.Model(inputs, L.Dense(2)(x))
 
 
+def masked():
+    """Keras hands the mask of the embedding on as one more input of layers and nested models."""
+    inner = keras.Sequential([keras.Input((6, 6)), L.LSTM(5, return_sequences=True), L.Dense(4)])
+    inputs = keras.Input((6,), dtype="int32")
+    x = L.Embedding(7, 8, mask_zero=True)(inputs)
+    x = L.SpatialDropout1D(0.1)(L.Bidirectional(L.LSTM(3, return_sequences=True))(x))
+    x = L.add([L.MultiHeadAttention(2, 3)(x, x), L.GRU(6, return_sequences=True)(x)])
+    x = L.TimeDistributed(L.Dense(6))(L.SimpleRNN(6, return_sequences=True)(x))
+    return keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling1D()(inner(x))))
+
+
 def encoder_decoder_states():
     source, target = keras.Input((6, 3)), keras.Input((5, 4))
     _, h, c = L.LSTM(6, return_state=True)(source)
@@ -205,6 +216,7 @@ MODELS = {
     "einsum": einsum,
     "experts": experts,
     "recurrent": recurrent,
+    "masked": masked,
     "encoder_decoder_states": encoder_decoder_states,
     "time_distributed": time_distributed,
     "nested_and_shared": nested_and_shared,

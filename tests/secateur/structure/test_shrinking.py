@@ -64,6 +64,18 @@ def test_channels_that_nothing_reads_are_gone():
     assert pruned.widths == {"a": (8, 5), "b": (3, 3)}
 
 
+def test_only_channels_that_came_out_all_zero_go_if_that_is_asked():
+    model = chain((6,), L.Dense(8, activation="tanh", name="a"), L.Dense(3, name="b"))
+    masks = full_masks(model)
+    masks["b/kernel"][[1, 4, 5]] = False  # nothing reads them, but they are made
+    masks["a/kernel"][:, [4, 7]] = False
+    pruned = shrink_masked(model, masks, empty=True)
+    assert pruned.widths == {"a": (8, 6), "b": (3, 3)}
+    x = batch(model)
+    for want, got in zip(masked_outputs(model, masks, x), outputs(pruned.model, x), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-5)
+
+
 def test_a_constant_channel_is_folded_into_the_bias_of_its_readers():
     model = chain((6,), L.Dense(8, activation="sigmoid", name="a"), L.Dense(3, name="b"))
     masks = full_masks(model)

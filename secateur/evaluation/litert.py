@@ -10,26 +10,49 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from secateur.evaluation.flops import graph_of
+
 
 def convert(model: keras.Model, size: int = 1) -> bytes:
     """The LiteRT file of a model for batches of one size.
 
     With a fixed size, and with the weights as constants, LSTM and the like need no operations of
     TensorFlow's own.
+
+    Args:
+        model: A built Functional or Sequential model.
+        size: Examples in a batch.
+
+    Raises:
+        ValueError: If LiteRT has no operations for what the model does.
     """
+    structure = input_structure(model)
     specs = [
         tf.TensorSpec((size, *x.shape[1:]), x.dtype, name=f"input_{i}")
-        for i, x in enumerate(model.inputs)
+        for i, x in enumerate(keras.tree.flatten(structure))
     ]
 
     def call(*inputs: Any) -> Any:
-        x = keras.tree.pack_sequence_as(model.input, list(inputs))
+        x = keras.tree.pack_sequence_as(structure, list(inputs))
         outputs = keras.tree.flatten(model(x, training=False))
         return {f"output_{i}": y for i, y in enumerate(outputs)}
 
     concrete = tf.function(call, input_signature=specs).get_concrete_function()
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    return tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+    try:
+        return tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+    except Exception as error:  # whatever the converter raises for what it does not know
+        raise ValueError(
+            f"'{model.name}' cannot be converted to LiteRT: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def input_structure(model: keras.Model) -> Any:
+    """The symbolic inputs of a model, in the structure that it takes them in."""
+    graph = graph_of(model)
+    if graph is None:
+        raise ValueError(f"'{model.name}' is not a Functional or Sequential model.")
+    return graph._inputs_struct
 
 
 class Runner:

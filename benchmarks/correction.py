@@ -1,0 +1,194 @@
+"""Accuracy of models that are mended after pruning, written to `benchmarks/correction.md`.
+
+    python -m benchmarks.correction [--models simple_net lenet_5 resnet_20] [--seeds 3] [--print]
+
+Each seed trains a dense model. Each ratio prunes that same model by magnitude: single weights
+(allocation `global`), and channels (`global`, with the graph). What is pruned is mended in each
+way, and then fine-tuned in the same way. `simple_net` and `lenet_5` run on `mnist_5k`, `resnet_20`
+on `digits` (8x8 pixels), which is quick to train. Sections of models that are not run stay. The
+default of `correct.method` is what the validation accuracy says; test accuracy has no part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# See tasks/quiet.py.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.criteria import VALIDATION, Accuracy, Bench
+from secateur.correction.correct import correct
+from secateur.datasets.config import DatasetConfig
+from secateur.datasets.dataset import Dataset
+from secateur.datasets.load import materialize
+from secateur.importance.scoring import score
+from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.masks import Masks
+from secateur.sparsity.select import select
+from secateur.structure.pruning import StructureTarget, prune
+from secateur.training.fit import fit
+from secateur.training.fit_config import FitConfig
+
+DATA = {"simple_net": "mnist_5k", "lenet_5": "mnist_5k", "resnet_20": "digits"}
+RATIOS = {"weights": (0.5, 0.9, 0.95), "channels": (0.3, 0.5)}
+METHODS = ("nothing", "batch_norm", "bias", "least_squares")
+TUNING_EPOCHS = 5
+TARGET = Path(__file__).with_suffix(".md")
+
+Results = dict[tuple[str, str, str, float, str], list[Accuracy]]
+
+
+def mend(model: keras.Model, dense: keras.Model, bench: Bench, method: str, **left) -> None:
+    """What the stage `correct` does."""
+    if method != "nothing":
+        how = "none" if method == "batch_norm" else method
+        inputs = bench.data.train.arrays()
+        correct(model, dense, inputs, method=how, seed=bench.seed, **left)
+
+
+def copied(model: keras.Model) -> keras.Model:
+    twin = keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def methods(model: keras.Model) -> Iterator[str]:
+    """All that differ: without BatchNormalization there is none to measure."""
+    norms = any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
+    return (method for method in METHODS if norms or method != "batch_norm")
+
+
+def weights(bench: Bench) -> Iterator[tuple[str, float, Accuracy, Accuracy]]:
+    """(method, ratio, before, after fine-tuning) with masks."""
+    bench.restore()
+    dense = copied(bench.model)
+    scores = score(bench.model, None, "magnitude")
+    for ratio in RATIOS["weights"]:
+        masks = select(scores, TargetConfig(ratio=ratio), layers=bench.layouts)
+        for method in methods(dense):
+            bench.restore()
+            held = Masks(bench._whole | {path: masks[path] for path in masks})
+            bench._held.update(held)
+            mend(bench.model, dense, bench, method, masks=held)
+            yield method, ratio, *bench.trial(masks)
+
+
+def channels(bench: Bench) -> Iterator[tuple[str, float, Accuracy, Accuracy]]:
+    """The same with channels that are gone."""
+    bench.restore()
+    dense = copied(bench.model)
+    scores = score(dense, None, "magnitude")
+    config = FitConfig(epochs=TUNING_EPOCHS)
+    for ratio in RATIOS["channels"]:
+        for method in methods(dense):
+            cut = prune(dense, scores, StructureTarget(ratio=ratio, measure="channels"))
+            mend(cut.model, dense, bench, method, kept=cut.kept)
+            before = accuracy(cut.model, bench.data)
+            keras.utils.set_random_seed(bench.seed)
+            fit(cut.model, bench.data.train, bench.data.validation, config, seed=bench.seed)
+            yield method, ratio, before, accuracy(cut.model, bench.data)
+
+
+def accuracy(model: keras.Model, data: Dataset) -> Accuracy:
+    found = []
+    for split in (data.validation, data.test):
+        x, y = split.arrays()
+        found.append(float(np.mean(np.argmax(model(x, training=False), -1) == y)))
+    return Accuracy(*found)
+
+
+def run(names: list[str], seeds: int) -> tuple[Results, dict[str, list[Accuracy]]]:
+    """Everything: by (model, what is pruned, method, ratio, when) one value a seed."""
+    results, dense = defaultdict(list), defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        data = {}
+        for source in {DATA[name] for name in names}:
+            place = Path(folder, source)
+            place.mkdir()
+            data[source] = materialize(DatasetConfig(name=source, validation=VALIDATION), place)
+        for name in names:
+            for seed in range(seeds):
+                start = time.monotonic()
+                bench = Bench(name, data[DATA[name]], seed)
+                dense[name].append(bench.accuracy())
+                for what, trials in (("weights", weights), ("channels", channels)):
+                    for method, ratio, before, after in trials(bench):
+                        results[name, what, method, ratio, "before"].append(before)
+                        results[name, what, method, ratio, "after"].append(after)
+                        shown = f"{before.validation:.3f} -> {after.validation:.3f}"
+                        print(f"{name} {seed} {what} {method} {ratio:g}: {shown}", flush=True)
+                print(f"{name}, seed {seed}: {time.monotonic() - start:.0f} s", flush=True)
+    return dict(results), dict(dense)
+
+
+def _cell(values: list[Accuracy], split: str) -> str:
+    percent = 100 * np.array([getattr(value, split) for value in values])
+    return f"{percent.mean():.1f}±{percent.std():.1f}"
+
+
+def table(results: Results, name: str, split: str) -> str:
+    """A Markdown table of one model: methods in rows, ratios in columns."""
+    columns = [(what, ratio) for what, ratios in RATIOS.items() for ratio in ratios]
+    rows = ["| mended by | " + " | ".join(f"{what} {ratio:g}" for what, ratio in columns) + " |"]
+    rows.append("|---|" + "---|" * len(columns))
+    for method in METHODS:
+        found = [[(name, *c[:1], method, c[1], w) for w in ("before", "after")] for c in columns]
+        if found[0][0] in results:
+            cells = (" → ".join(_cell(results[key], split) for key in pair) for pair in found)
+            rows.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def section(results: Results, dense: list[Accuracy], name: str) -> str:
+    """What the page says of one model."""
+    parts = [f"## {name} on {DATA[name]}, seeds: {len(dense)}"]
+    for split in ("validation", "test"):
+        title = f"{split.capitalize()} accuracy (dense: {_cell(dense, split)}):"
+        parts.append(f"{title}\n\n{table(results, name, split)}")
+    return "\n\n".join(parts)
+
+
+def page(sections: dict[str, str]) -> str:
+    """The page: these sections, and those of models that were not measured again."""
+    if TARGET.exists():
+        old = TARGET.read_text().strip().split("\n## ")[1:]
+        sections = {text.split()[0]: f"## {text.strip()}" for text in old} | sections
+    head = f"""# Mended after the cut
+
+Accuracy in percent right after pruning → after {TUNING_EPOCHS} epochs of fine-tuning, mean ±
+standard deviation over the seeds; `python -m benchmarks.correction` writes this page. Training
+inputs alone are looked at to mend: no labels. `batch_norm` measures the statistics of
+BatchNormalization anew; `bias` and `least_squares` do that as well."""
+    return "\n\n".join([head, *(sections[name] for name in DATA if name in sections)]) + "\n"
+
+
+def main() -> None:
+    """Runs all trials and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=list(DATA), choices=list(DATA))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--print", action="store_true", help="print, and leave the page alone")
+    options = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    results, dense = run(options.models, options.seeds)
+    text = page({name: section(results, dense[name], name) for name in options.models})
+    if options.print:
+        print(text)
+    else:
+        TARGET.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

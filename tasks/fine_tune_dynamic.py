@@ -1,0 +1,62 @@
+"""The stage `fine_tune` with masks that move: SET and RigL."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from secateur.store import Reference, digest_of
+from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.progress import epochs_shown
+from tasks.stage import Build, Product, read, stage
+
+
+@stage(name="fine_tune")
+def fine_tune_dynamic(
+    build: Build, data: Reference, pruned: Reference, fine_tune: FineTuneConfig, seed: int
+) -> Product:
+    """Trains what is left and moves it; a killed one goes on from its last epoch, masks too."""
+    import keras
+    import numpy as np
+
+    from secateur.datasets.dataset import Dataset
+    from secateur.models.files import load_model, save_model
+    from secateur.models.weights import content_digest
+    from secateur.sparsity.dynamic import DynamicSparsity, dense_gradients
+    from secateur.sparsity.masks import Masks
+    from secateur.training.fit import fit
+    from secateur.training.objective import classification_loss
+
+    dataset = Dataset(read(data).directory)
+    folder = read(pruned).directory
+    keras.utils.set_random_seed(seed)
+    network = load_model(folder / "model.keras")
+    masks = Masks.load(folder / "masks.npz")
+    examples = dataset.train
+    steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
+    loss = classification_loss(network)
+
+    def gradients(step: int) -> Any:
+        size = min(len(examples), fine_tune.batch_size)
+        chosen = np.random.default_rng([seed, step]).choice(len(examples), size, replace=False)
+        return dense_gradients(network, masks, loss, *examples.arrays(np.sort(chosen)))
+
+    with (
+        epochs_shown("fine_tune", fine_tune.epochs) as progress,
+        DynamicSparsity(network, masks, fine_tune.dynamic, steps, gradients, seed=seed) as dynamic,
+    ):
+        history = fit(
+            network,
+            examples,
+            dataset.validation,
+            fine_tune,
+            seed=seed,
+            companions=[dynamic],
+            checkpoints=build.partial,
+            progress=progress,
+            group="fine_tune",
+        )
+    dynamic.masks.save(build.directory / "masks.npz")
+    save_model(network, build.directory / "model.keras")
+    digest = digest_of([content_digest(network), dynamic.masks.digest()])
+    return Product(digest, {"history": history})
