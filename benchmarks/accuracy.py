@@ -153,7 +153,7 @@ def by_option(seeds: Iterable[int]) -> str:
 def trial(model: str, seed: int, changes: dict[str, Any]) -> dict[str, Evaluation]:
     """The evaluations of one run of the pipeline, from the store where they are there."""
     keras.utils.clear_session()
-    _, evaluations = wire(parameters(model, seed, changes), run)
+    _, evaluations, _ = wire(parameters(model, seed, changes), run)
     return {
         subject: Evaluation.model_validate_json(
             (read(reference).directory / "evaluation.json").read_text()

@@ -1,6 +1,6 @@
 """Accuracy of models that are mended after pruning, written to `benchmarks/correction.md`.
 
-    python -m benchmarks.correction [--models simple_net lenet_5 resnet_20] [--seeds 3] [--print]
+    python -m benchmarks.correction [--models simple_net lenet_5 resnet_20] [--seeds 3]
 
 Each seed trains a dense model. Each ratio prunes that same model by magnitude: single weights
 (allocation `global`), and channels (`global`, with the graph). What is pruned is mended in each
@@ -12,12 +12,12 @@ default of `correct.method` is what the validation accuracy says; test accuracy 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
-import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # See tasks/quiet.py.
@@ -46,7 +46,8 @@ METHODS = ("nothing", "batch_norm", "bias", "least_squares")
 TUNING_EPOCHS = 5
 TARGET = Path(__file__).with_suffix(".md")
 
-Results = dict[tuple[str, str, str, float, str], list[Accuracy]]
+Key = tuple[Any, ...]
+"""(model, what is pruned, method, ratio, seed), or (model, "dense" or "done", seed)."""
 
 
 def mend(model: keras.Model, dense: keras.Model, bench: Bench, method: str, **left) -> None:
@@ -69,35 +70,39 @@ def methods(model: keras.Model) -> Iterator[str]:
     return (method for method in METHODS if norms or method != "batch_norm")
 
 
-def weights(bench: Bench) -> Iterator[tuple[str, float, Accuracy, Accuracy]]:
-    """(method, ratio, before, after fine-tuning) with masks."""
+def weights(bench: Bench, name: str, trials: Trials) -> None:
+    """All ways to mend single weights that are zero."""
     bench.restore()
     dense = copied(bench.model)
     scores = score(bench.model, None, "magnitude")
     for ratio in RATIOS["weights"]:
         masks = select(scores, TargetConfig(ratio=ratio), layers=bench.layouts)
+        held = Masks(bench._whole | {path: masks[path] for path in masks})
         for method in methods(dense):
-            bench.restore()
-            held = Masks(bench._whole | {path: masks[path] for path in masks})
-            bench._held.update(held)
-            mend(bench.model, dense, bench, method, masks=held)
-            yield method, ratio, *bench.trial(masks)
+            key = (name, "weights", method, ratio, bench.seed)
+            if key not in trials:
+                bench.restore()
+                bench._held.update(held)
+                mend(bench.model, dense, bench, method, masks=held)
+                trials.add(key, *bench.trial(masks))
 
 
-def channels(bench: Bench) -> Iterator[tuple[str, float, Accuracy, Accuracy]]:
-    """The same with channels that are gone."""
+def channels(bench: Bench, name: str, trials: Trials) -> None:
+    """All ways to mend a model whose channels are gone."""
     bench.restore()
     dense = copied(bench.model)
     scores = score(dense, None, "magnitude")
     config = FitConfig(epochs=TUNING_EPOCHS)
     for ratio in RATIOS["channels"]:
         for method in methods(dense):
-            cut = prune(dense, scores, StructureTarget(ratio=ratio, measure="channels"))
-            mend(cut.model, dense, bench, method, kept=cut.kept)
-            before = accuracy(cut.model, bench.data)
-            keras.utils.set_random_seed(bench.seed)
-            fit(cut.model, bench.data.train, bench.data.validation, config, seed=bench.seed)
-            yield method, ratio, before, accuracy(cut.model, bench.data)
+            key = (name, "channels", method, ratio, bench.seed)
+            if key not in trials:
+                cut = prune(dense, scores, StructureTarget(ratio=ratio, measure="channels"))
+                mend(cut.model, dense, bench, method, kept=cut.kept)
+                before = accuracy(cut.model, bench.data)
+                keras.utils.set_random_seed(bench.seed)
+                fit(cut.model, bench.data.train, bench.data.validation, config, seed=bench.seed)
+                trials.add(key, before, accuracy(cut.model, bench.data))
 
 
 def accuracy(model: keras.Model, data: Dataset) -> Accuracy:
@@ -108,28 +113,53 @@ def accuracy(model: keras.Model, data: Dataset) -> Accuracy:
     return Accuracy(*found)
 
 
-def run(names: list[str], seeds: int) -> tuple[Results, dict[str, list[Accuracy]]]:
-    """Everything: by (model, what is pruned, method, ratio, when) one value a seed."""
-    results, dense = defaultdict(list), defaultdict(list)
+class Trials:
+    """What was measured, a line of JSON for each trial in a file: a killed run goes on from it.
+
+    Args:
+        file: The file, which may be there already; None to keep nothing.
+    """
+
+    def __init__(self, file: Path | None):
+        self._file = file
+        lines = file.read_text().splitlines() if file and file.exists() else []
+        self._found = {tuple(key): values for key, values in map(json.loads, lines)}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._found
+
+    def add(self, key: Key, *values: Accuracy) -> None:
+        """Keeps accuracies: of a dense model, or of one before and after fine-tuning."""
+        self._found[key] = values
+        shown = " -> ".join(f"{value.validation:.3f}" for value in values)
+        print(" ".join(map(str, key)), shown, flush=True)
+        if self._file:
+            with self._file.open("a") as lines:
+                lines.write(json.dumps([key, values]) + "\n")
+
+    def of(self, *key: Any) -> list[list[Accuracy]]:
+        """The values of all seeds."""
+        found = [values for known, values in self._found.items() if known[:-1] == key]
+        return [[Accuracy(*value) for value in values] for values in found]
+
+
+def run(names: list[str], seeds: int, trials: Trials) -> None:
+    """Runs what is missing."""
     with tempfile.TemporaryDirectory() as folder:
-        data = {}
-        for source in {DATA[name] for name in names}:
-            place = Path(folder, source)
-            place.mkdir()
-            data[source] = materialize(DatasetConfig(name=source, validation=VALIDATION), place)
         for name in names:
+            place = Path(folder, name)
+            place.mkdir()
+            config = DatasetConfig(name=DATA[name], validation=VALIDATION)
+            data = materialize(config, place)
             for seed in range(seeds):
-                start = time.monotonic()
-                bench = Bench(name, data[DATA[name]], seed)
-                dense[name].append(bench.accuracy())
-                for what, trials in (("weights", weights), ("channels", channels)):
-                    for method, ratio, before, after in trials(bench):
-                        results[name, what, method, ratio, "before"].append(before)
-                        results[name, what, method, ratio, "after"].append(after)
-                        shown = f"{before.validation:.3f} -> {after.validation:.3f}"
-                        print(f"{name} {seed} {what} {method} {ratio:g}: {shown}", flush=True)
-                print(f"{name}, seed {seed}: {time.monotonic() - start:.0f} s", flush=True)
-    return dict(results), dict(dense)
+                if (name, "done", seed) in trials:
+                    continue
+                bench = Bench(name, data, seed)
+                if (name, "dense", seed) not in trials:
+                    trials.add((name, "dense", seed), bench.accuracy())
+                weights(bench, name, trials)
+                channels(bench, name, trials)
+                trials.add((name, "done", seed))
 
 
 def _cell(values: list[Accuracy], split: str) -> str:
@@ -137,25 +167,29 @@ def _cell(values: list[Accuracy], split: str) -> str:
     return f"{percent.mean():.1f}±{percent.std():.1f}"
 
 
-def table(results: Results, name: str, split: str) -> str:
+def table(trials: Trials, name: str, split: str) -> str:
     """A Markdown table of one model: methods in rows, ratios in columns."""
     columns = [(what, ratio) for what, ratios in RATIOS.items() for ratio in ratios]
     rows = ["| mended by | " + " | ".join(f"{what} {ratio:g}" for what, ratio in columns) + " |"]
     rows.append("|---|" + "---|" * len(columns))
     for method in METHODS:
-        found = [[(name, *c[:1], method, c[1], w) for w in ("before", "after")] for c in columns]
-        if found[0][0] in results:
-            cells = (" → ".join(_cell(results[key], split) for key in pair) for pair in found)
+        found = [trials.of(name, what, method, ratio) for what, ratio in columns]
+        if any(found):
+            cells = (
+                " → ".join(_cell(list(values), split) for values in zip(*some, strict=True))
+                for some in found
+            )
             rows.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def section(results: Results, dense: list[Accuracy], name: str) -> str:
+def section(trials: Trials, name: str) -> str:
     """What the page says of one model."""
+    dense = [values[0] for values in trials.of(name, "dense")]
     parts = [f"## {name} on {DATA[name]}, seeds: {len(dense)}"]
     for split in ("validation", "test"):
         title = f"{split.capitalize()} accuracy (dense: {_cell(dense, split)}):"
-        parts.append(f"{title}\n\n{table(results, name, split)}")
+        parts.append(f"{title}\n\n{table(trials, name, split)}")
     return "\n\n".join(parts)
 
 
@@ -178,12 +212,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--results", type=Path, help="a file that a killed run goes on from")
     parser.add_argument("--print", action="store_true", help="print, and leave the page alone")
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    results, dense = run(options.models, options.seeds)
-    text = page({name: section(results, dense[name], name) for name in options.models})
+    trials = Trials(options.results)
+    run(options.models, options.seeds, trials)
+    text = page({name: section(trials, name) for name in options.models})
     if options.print:
         print(text)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Flags:
             (parameters, BaseSettings),
             {"model_config": _SETTINGS, "__doc__": parameters.__doc__},
         )
+        parser.usage = f"{parser.prog} [-h] [--config FILE] [--GROUP.FIELD VALUE ...]"
         parser.allow_abbrev = False  # a part of a name is a name that is not known
         self._source = _Source(settings, root_parser=parser)
 
@@ -64,11 +66,34 @@ _SETTINGS = SettingsConfigDict(
 )
 
 
+_METAVARS = [
+    (r"list\[tuple\[.*\]\]", "JSON"),
+    (r"\{(\{.*?\}),(.*?)\}(?=\]?$)", r"\1,\2"),  # choices inside choices
+    (r"\},", ","),
+    (r"dict\[.*?\]", "JSON}"),
+    (r"tuple\[int,int\]", "N,N"),
+    (r"(?:tuple|list)\[(.*?)(?:,\.\.\.)?\]$", r"\1,..."),
+    (r"\bstr\b", "TEXT"),
+    (r"\bint\b", "N"),
+    (r"\bfloat\b", "X"),
+    (r"\bbool\b", "{true,false}"),
+    (r"\bPath\b", "PATH"),
+]
+"""What people write in place of a type."""
+
+
 class _Source(CliSettingsSource):
-    """Flags whose help also tells the bounds, and whose metavar is short."""
+    """Flags whose help also tells the bounds, and whose metavar says what to write."""
+
+    def _metavar_format(self, obj: Any) -> str:
+        text = super()._metavar_format(obj)
+        for pattern, words in _METAVARS:
+            text = re.sub(pattern, words, text)
+        return text
 
     def _help_format(self, field_name: str, field_info: FieldInfo, *args: Any) -> str:
         text = super()._help_format(field_name, field_info, *args).removesuffix(" (default: None)")
+        text = text.replace("(default: ())", "(default: empty)")
         facts = [_bounds(field_info)]
         if not field_info.is_required() and field_info.default is None:
             facts.append("" if "Default:" in (field_info.description or "") else "default: empty")
@@ -157,7 +182,7 @@ def _sentence(item: Any) -> str:
                 "(90 % of the prunable weights)."
             )
         if isinstance(item["loc"][-1], int):
-            return f"{where.rpartition('.')[0]} has too few values; see --help."
+            return f"{where} has too few values; see --help."
         return f"{where} is missing."
     if item["type"] == "extra_forbidden":
         return f"{where} is no parameter; see --help for those there are."
@@ -171,5 +196,8 @@ def _sentence(item: Any) -> str:
 
 
 def _is_field(part: Any) -> bool:
-    """Whether a part of an error's place is a name that users know, not a branch of a union."""
-    return not (isinstance(part, str) and ("[" in part or part in ("literal", "float", "int")))
+    """Whether a part of an error's place is a name that users know: no branch of a union, no
+    number of a value in a list (the value itself is shown)."""
+    return not isinstance(part, int) and not (
+        isinstance(part, str) and ("[" in part or part in ("literal", "float", "int"))
+    )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from rich.console import Console
 
 from flows.commands import (
+    BAD_PARAMETERS,
     INTERRUPTED,
     automations,
     cache,
@@ -18,6 +20,9 @@ from flows.commands import (
     evaluate,
     inspect,
     prune,
+    say,
+    search,
+    sensitivity,
     serve,
     sweep,
 )
@@ -36,18 +41,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prune.add(commands)
     sweep.add(commands)
+    search.add(commands)
+    sensitivity.add(commands)
     compress.add(commands)
     evaluate.add(commands)
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)
     automations.add(commands)
-    namespace = parser.parse_args(argv)
+    namespace, unknown = parser.parse_known_args(argv)
+    if unknown:
+        return _refuse_unknown(unknown, commands.choices[namespace.command], console)
     try:
         return namespace.run(namespace, console)
     except KeyboardInterrupt:
         console.print("Stopped. The same command goes on from here.")
         return INTERRUPTED
+
+
+def _refuse_unknown(unknown: list[str], parser: argparse.ArgumentParser, console: Console) -> int:
+    """Says which word is none of the command's, and which it may have been meant to be."""
+    word = unknown[0].partition("=")[0]
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    near = difflib.get_close_matches(word, known, n=1) if word.startswith("-") else []
+    hint = f" Did you mean {near[0]}?" if near else f" See {parser.prog} --help."
+    say(console, f"{parser.prog}: {word} is no parameter.{hint}")
+    return BAD_PARAMETERS
+
+
+def run(argv: Sequence[str] | None = None) -> NoReturn:
+    """The command as a process."""
+    code = main(argv)
+    if code == INTERRUPTED:
+        # Threads of a library, such as one that downloads, would be waited for.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _standard_error() -> TextIO:
@@ -74,4 +103,4 @@ def _set_environment() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

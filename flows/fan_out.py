@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -13,6 +13,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from flows.trials import Job, Result
+from tasks.connection import insist
 
 _POLL = 1.0  # seconds
 _TRIES = 3
@@ -28,12 +29,13 @@ def run_as_deployments(
 
     Raises:
         ValueError: One sentence: there is no such deployment.
+        RuntimeError: One sentence: the server has been gone for long.
     """
     waiting = {_start(deployment, job).id: (place, 1) for place, job in enumerate(jobs)}
     results = [Result()] * len(jobs)
     while waiting:
         time.sleep(_POLL)
-        for run in _ended(list(waiting)):
+        for run in insist(lambda: _ended(list(waiting))):
             place, tries = waiting.pop(run.id)
             job, state = jobs[place], run.state
             assert state is not None
@@ -48,9 +50,16 @@ def run_as_deployments(
 
 
 def _start(deployment: str, job: Job) -> FlowRun:
+    key = str(uuid4())  # one run, however often it is asked for
     try:
-        run = run_deployment(
-            deployment, parameters=job._asdict(), timeout=0, flow_run_name=job.name
+        run = insist(
+            lambda: run_deployment(
+                deployment,
+                parameters=job._asdict(),
+                timeout=0,
+                flow_run_name=job.name,
+                idempotency_key=key,
+            )
         )
     except ObjectNotFound as error:
         raise ValueError(

@@ -44,6 +44,12 @@ class PruneParameters(BaseModel):
         default=ImportanceConfig(), description="What a weight is worth."
     )
     target: TargetConfig = Field(description="How much to remove, and where.")
+    first: tuple[TargetConfig, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Targets that the model is pruned by before, each followed by fine-tuning: "
+        "first whole layers, then channels. Such mixtures are what `secateur search` finds.",
+    )
     correct: CorrectConfig = Field(
         default=CorrectConfig(), description="What is mended after the cut, without training."
     )
@@ -84,7 +90,9 @@ class PruneParameters(BaseModel):
         Raises:
             ValueError: One sentence.
         """
-        check_combination(self.importance.criterion, self.target, self.importance.pool)
+        for target in (*self.first, self.target):
+            check_combination(self.importance.criterion, target, self.importance.pool)
+        self._check_first()
         if self.target.schedule == "gradual" and not self.fine_tune.epochs:
             raise ValueError(
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
@@ -102,3 +110,12 @@ class PruneParameters(BaseModel):
         for format in self.export.formats:
             check_installed(format)
         check_output(self.output)
+
+    def _check_first(self) -> None:
+        for target in self.first:
+            if not target.cuts:
+                raise ValueError(
+                    f"first has the pattern {target.pattern}, whose zeros the next fine-tuning "
+                    "would not hold; in first use what is removed for good (channel, head or layer "
+                    "by a ratio), and give the other as target."
+                )

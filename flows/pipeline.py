@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
+from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from secateur.training.fit_config import FitConfig
@@ -29,6 +30,7 @@ from tasks.stage import Stage, StageResult
 from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
+T = TypeVar("T")
 
 StageName = Literal[
     "load_data",
@@ -74,7 +76,7 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], di
     """
     data, dense = wire_train(p, run)
     way = _gradual if p.target.schedule == "gradual" else wire_rounds
-    pruned, tuned = way(p, run, data, dense)
+    pruned, tuned = way(p, run, data, after_first(p, run, data, dense))
     subjects = {"dense": dense, "pruned": pruned, "fine_tuned": tuned}
     evaluations = {
         subject: run(evaluate, data=data, model=model, objective=p.objective, subject=subject)
@@ -109,10 +111,18 @@ def wire_train(p: PruneParameters, run: Callable[..., R]) -> tuple[R, R]:
     )
 
 
+def after_first(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> R:
+    """The model that the targets before the last one leave: of most runs the dense one."""
+    model = dense
+    for target in p.first:
+        _, model = wire_rounds(p.model_copy(update={"target": target}), run, data, model)
+    return model
+
+
 def wire_importance(p: PruneParameters, run: Callable[..., R]) -> tuple[R, ...]:
     """The same, as far as the scores of the dense model, where a run has them."""
     data, dense = wire_train(p, run)
-    if p.target.schedule == "gradual" or not _has_scores(p):
+    if p.target.schedule == "gradual" or not has_scores(p):
         return data, dense
     scores = run(importance, data=data, model=dense, **_scoring(p))
     return data, dense, scores
@@ -125,19 +135,7 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
     after = tuning(p, dense) | _rewinding(p, dense)
     for number, target in enumerate(targets, start=1):
         label = {"round": number} if len(targets) > 1 else {}
-        how: dict[str, Any] = {"model": model, "target": target, **label}
-        if _has_scores(p):
-            how["scores"] = run(importance, data=data, model=model, **_scoring(p), **label)
-        if target.cuts:
-            cut = prune_latency if target.measure == "latency" else prune_structure
-            pruned = run(cut, data=data, **how, **_scoring(p))
-        elif _is_method(p):
-            pruned = run(prune_rewriting, data=data, importance=p.importance, seed=p.seed, **how)
-        else:
-            pruned = run(prune, **how, **({"before": before} if before else {}))
-        if p.correct.acts:
-            mending = {"correct": p.correct, "seed": p.seed}
-            pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+        pruned = prune_once(p, run, data, model, target, before=before, **label)
         moves = p.fine_tune.dynamic.method != "none"
         way = fine_tune_dynamic if moves else fine_tune
         model = run(way, data=data, pruned=pruned, **after, **label)
@@ -147,6 +145,32 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
     if not p.target.cuts:
         model = run(prune_shrink, model=model, masks=before, subject="fine_tuned")
     return pruned, model
+
+
+def prune_once(
+    p: PruneParameters,
+    run: Callable[..., R],
+    data: R,
+    model: R,
+    target: TargetConfig,
+    before: R | None = None,
+    **label: int,
+) -> R:
+    """A model scored, pruned by a one-shot target and mended; `before` has earlier masks."""
+    how: dict[str, Any] = {"model": model, "target": target, **label}
+    if has_scores(p):
+        how["scores"] = run(importance, data=data, model=model, **_scoring(p), **label)
+    if target.cuts:
+        cut = prune_latency if target.measure == "latency" else prune_structure
+        pruned = run(cut, data=data, **how, **_scoring(p))
+    elif _is_method(p):
+        pruned = run(prune_rewriting, data=data, importance=p.importance, seed=p.seed, **how)
+    else:
+        pruned = run(prune, **how, **({"before": before} if before else {}))
+    if p.correct.acts:
+        mending = {"correct": p.correct, "seed": p.seed}
+        pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)
+    return pruned
 
 
 def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tuple[R, R]:
@@ -179,7 +203,7 @@ def _rewinding(p: PruneParameters, dense: Reference) -> dict[str, Any]:
     return {"rewound": shared, **({"early": dense} if p.fine_tune.rewind == "weights" else {})}
 
 
-def _has_scores(p: PruneParameters) -> bool:
+def has_scores(p: PruneParameters) -> bool:
     """Whether a run scores weights before it prunes."""
     ranked = p.target.pattern != "layer" or p.target.rank_layers == "scores"
     return ranked and not _is_method(p)
@@ -242,11 +266,16 @@ def find(p: PruneParameters) -> Outcome | None:
     Args:
         p: Resolved parameters.
     """
+    found = find_through(wire, p)
+    return None if found is None else Outcome(*found, [])
+
+
+def find_through(through: Callable[..., T], p: PruneParameters) -> T | None:
+    """What a part of the stages (`wire` and its like) gives from the store alone; else None."""
     try:
-        final, evaluations, exports = wire(p, look_up)
+        return through(p, look_up)
     except LookupError:
         return None
-    return Outcome(final, evaluations, exports, [])
 
 
 def check_stages(refresh: Collection[str]) -> None:

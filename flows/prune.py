@@ -54,6 +54,7 @@ def prune(
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     *,
     target: TargetConfig,
+    first: tuple[TargetConfig, ...] = (),
     correct: CorrectConfig = CorrectConfig(),  # noqa: B008
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
@@ -72,6 +73,7 @@ def prune(
         importance: What a weight is worth.
         target: How much to remove, and where. Say how much in one way: by ratio, threshold or
             quantile, by an allocation of ratios to layers, or by a pattern such as 2:4.
+        first: Targets that the model is pruned by before, each followed by fine-tuning.
         correct: What is mended after the cut, without training.
         fine_tune: How the pruned model is trained.
         objective: What the model is for, and measured by.
@@ -94,6 +96,7 @@ def prune(
         train=train,
         importance=importance,
         target=target,
+        first=first,
         correct=correct,
         fine_tune=fine_tune,
         objective=objective,
@@ -129,6 +132,6 @@ def prune(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import run
 
-    sys.exit(main(["prune", *sys.argv[1:]]))
+    run(["prune", *sys.argv[1:]])

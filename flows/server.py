@@ -40,7 +40,8 @@ def prefect_server() -> Iterator[Callable[[], None]]:
         temporary_settings,
     )
 
-    if PREFECT_API_URL.value():
+    if api := PREFECT_API_URL.value():
+        _check_configured(api)
         yield lambda: None
         return
     server = Server()
@@ -68,6 +69,21 @@ def check_server(api: str) -> None:
         reason = getattr(error, "reason", None) or error
         raise ServerError(
             f"PREFECT_API_URL is {api}, where no Prefect server answers ({reason}); start one "
+            "there, or unset it."
+        ) from error
+
+
+def _check_configured(api: str) -> None:
+    """The same by Prefect's client, which knows its proxies, certificates and keys."""
+    from prefect import get_client
+
+    from tasks.connection import lost
+
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None and lost(error):
+        raise ServerError(
+            f"PREFECT_API_URL is {api}, where no Prefect server answers ({error}); start one "
             "there, or unset it."
         ) from error
 

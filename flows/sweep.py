@@ -225,6 +225,6 @@ def _outcome(trial: Trial, result: Result) -> TrialOutcome:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import run
 
-    sys.exit(main(["sweep", *sys.argv[1:]]))
+    run(["sweep", *sys.argv[1:]])

@@ -67,7 +67,7 @@ def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
 def _all_axes() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, value in PruneParameters.model_fields.items():
-        if name in ("export", "output", "publish"):
+        if name in ("export", "first", "output", "publish"):
             continue
         fields[name] = _axis(name, value)
     doc = "The axes of the grid: for any parameter the values that it takes."
@@ -209,7 +209,7 @@ class SweepParameters(BaseModel):
                 "sweep names no axis; give lists of values, such as sweep.target.ratio 0.5,0.9."
             )
         base = self.model_dump(
-            include=set(PruneParameters.model_fields) - {"publish"},
+            include=set(PruneParameters.model_fields) - {"first", "publish"},
             exclude_unset=True,
             mode="json",
         )
@@ -219,7 +219,7 @@ class SweepParameters(BaseModel):
                 f"the grid has {size:,} trials, and max_trials is {self.max_trials:,}; name fewer "
                 "values, or raise max_trials if you mean it."
             )
-        grid, seen, refused = Grid(), set(), []
+        grid, seen, refused = Grid(notices=_overruled(base, axes)), set(), []
         for values in _combinations(axes):
             try:
                 trial = _trial(base, values)
@@ -239,6 +239,21 @@ class SweepParameters(BaseModel):
             )
         grid.notices.extend(f"Left out {text}" for text in refused)
         return grid
+
+
+def _overruled(base: dict[str, Any], axes: dict[str, list[Any]]) -> list[str]:
+    """A sentence for each value of all trials in whose place the axes put theirs."""
+    amount = next((name for name in _AMOUNTS if name in axes), None)
+    stand_in = {
+        **dict.fromkeys(_AMOUNTS if amount else (), amount),
+        **{name: name for name in axes},
+    }
+    fields = [f"{group}.{key}" for group, v in base.items() if isinstance(v, dict) for key in v]
+    return [
+        f"{name} is not used: the values of sweep.{stand_in[name]} stand in its place."
+        for name in (*fields, *base)
+        if name in stand_in
+    ]
 
 
 def _given(axes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
@@ -296,4 +311,4 @@ def _listed(values: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

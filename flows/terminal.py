@@ -25,10 +25,18 @@ from rich.table import Table
 from secateur.report.compress import CompressReport, compress_summary, step_table
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
+from secateur.report.search import SearchReport
+from secateur.report.search_tables import (
+    search_summary,
+    sensitivity_summary,
+    sensitivity_table,
+    winner_table,
+)
 from secateur.report.speed import verdict
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
+from secateur.search.curves import Sensitivity
 
 if TYPE_CHECKING:
     from secateur.evaluation.any_file import FileEvaluation
@@ -158,6 +166,39 @@ class Terminal:
         console.print(sweep_summary(report), highlight=False, markup=False)
         console.print(
             f"sweep.json, sweep.html and models: {output}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def show_sensitivity(self, found: list[Sensitivity], output: Path) -> None:
+        """Each layer's curve as a row, on standard output, and where the files are."""
+        console = _results()
+        for each in found:
+            console.print()
+            console.print(_table(*sensitivity_table(each)))
+            console.print()
+            for notice in each.notices:
+                console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+            console.print(sensitivity_summary(each), highlight=False, markup=False)
+        console.print(
+            f"sensitivity.json and sensitivity.png: {output}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def show_search(self, report: SearchReport, output: Path) -> None:
+        """What was found, on standard output, and where the files are."""
+        console = _results()
+        console.print()
+        console.print(_table(*winner_table(report)))
+        console.print()
+        for notice in report.notices:
+            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+        console.print(search_summary(report), highlight=False, markup=False)
+        console.print(
+            f"search.json, search.html, prune.yaml and model: {output}",
             highlight=False,
             markup=False,
             soft_wrap=True,

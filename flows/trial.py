@@ -11,7 +11,10 @@ from flows.trials import trial as run_trial
 
 @flow(name="trial")
 def trial(
-    name: str, parameters: dict[str, Any], part: Literal["train", "importance", "trial"] = "trial"
+    name: str,
+    parameters: dict[str, Any],
+    part: Literal["train", "importance", "candidate", "trial"] = "trial",
+    rungs: tuple[int, ...] = (),
 ) -> None:
     """Runs the stages of one trial; a sweep starts it, and reads the results from the store.
 
@@ -19,5 +22,6 @@ def trial(
         name: The trial's values in short.
         parameters: All parameters of `prune`.
         part: How far the stages are run.
+        rungs: Part `candidate`: epochs that fine-tuning is cut at.
     """
-    run_trial(name=name, part=part, parameters=parameters)
+    run_trial(name=name, part=part, parameters=parameters, rungs=rungs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +16,16 @@ from prefect.states import Completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
 
 from flows.parameters import PruneParameters
-from flows.pipeline import find, run_stages, wire, wire_importance, wire_train
+from flows.pipeline import find_through, run_stages, wire, wire_importance, wire_train
+from flows.search_wiring import wire_candidate
 from tasks.pinned import pinned
 
-_THROUGH = {"train": wire_train, "importance": wire_importance, "trial": wire}
+_THROUGH: dict[str, Callable] = {
+    "train": wire_train,
+    "importance": wire_importance,
+    "candidate": wire_candidate,
+    "trial": wire,
+}
 
 
 class Job(NamedTuple):
@@ -26,13 +33,16 @@ class Job(NamedTuple):
 
     Attributes:
         name: Of the task run.
-        part: How far the stages are run: `train`, `importance`, or `trial` for all of them.
+        part: How far the stages are run: `train`, `importance`, `candidate` (to the validation of
+            a pruned model, for a search), or `trial` for all of them.
         parameters: Resolved ones, as plain JSON.
+        rungs: Part `candidate`: epochs that fine-tuning is cut at, as in `wire_candidate`.
     """
 
     name: str
     part: str
     parameters: dict[str, Any]
+    rungs: tuple[int, ...] = ()
 
 
 class Result(NamedTuple):
@@ -48,14 +58,19 @@ class Result(NamedTuple):
 
 
 @task(name="trial", task_run_name="{name}", cache_policy=NO_CACHE)
-def trial(name: str, part: str, parameters: dict[str, Any]) -> State | None:
+def trial(
+    name: str, part: str, parameters: dict[str, Any], rungs: tuple[int, ...] = ()
+) -> State | None:
     """Runs the stages of one trial, or the first of them that trials share."""
     resolved = PruneParameters.model_validate(parameters)
+    through = _THROUGH[part]
+    if part == "candidate":
+        through = functools.partial(through, rungs=tuple(rungs))
     with pinned():
-        if part == "trial" and find(resolved):
+        if part in ("candidate", "trial") and find_through(through, resolved):
             return Completed(name="Cached", message="Every stage was in the store.")
         _clear()
-        run_stages(resolved, through=_THROUGH[part])
+        run_stages(resolved, through=through)
     return None
 
 

@@ -11,6 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from secateur.report.record import StageRecord
+from tasks.connection import shown_only
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
@@ -71,7 +72,7 @@ def counted(what: str, total: int) -> Iterator[Callable[[str, str | None], None]
     """Gives a function to call with the name of each thing that is done, and its error or None."""
     for display in displays:
         display.begin_count(what, total)
-    in_ui = _InUi("sweep", total)
+    in_ui = _InUi("sweep" if what == "trials" else what, total)
     done = failed = 0
 
     def count(name: str, error: str | None) -> None:
@@ -97,7 +98,7 @@ class _InUi:
         self._key, self._total = key.replace("_", "-"), total
         self._artifact: Any = None
         self._last = time.monotonic()
-        self._active = TaskRunContext.get() or FlowRunContext.get()
+        self._active = bool(TaskRunContext.get() or FlowRunContext.get())
 
     def advance(self, done: float, text: str) -> None:
         over = done >= self._total
@@ -107,8 +108,11 @@ class _InUi:
         ):
             return
         self._last = time.monotonic()
-        percent = 100 * done / self._total
-        if self._artifact is None:
-            self._artifact = create_progress_artifact(percent, key=self._key, description=text)
-        else:
-            update_progress_artifact(self._artifact, percent, description=text)
+        percent = min(100.0, 100 * done / self._total)
+        self._active = False  # a server that does not answer is not asked again
+        with shown_only():
+            if self._artifact is None:
+                self._artifact = create_progress_artifact(percent, key=self._key, description=text)
+            else:
+                update_progress_artifact(self._artifact, percent, description=text)
+            self._active = True

@@ -24,7 +24,8 @@ def import_tensorflow() -> None:
     # oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1 convolutions of few
     # channels, which cut models have (seen with AVX-512).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):  # the second warns of each new model's function
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _lock:
         if "keras" in sys.modules and "tensorflow_datasets" in sys.modules:
             return

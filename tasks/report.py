@@ -18,6 +18,7 @@ from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
 from tasks.announce import announce
+from tasks.connection import shown_only
 from tasks.exported import records, with_exports
 from tasks.stage import StageResult, can_pass, read
 
@@ -56,7 +57,8 @@ def report(
     model = read(final).directory / "model.keras"
     write_results(output, written, model, files, _vectorizer(results))
     get_run_logger().info(summary(written))
-    _show_in_ui(written)
+    with shown_only():
+        _show_in_ui(written)
     _announce(written, bar, output)
     return written
 

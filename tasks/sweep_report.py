@@ -28,6 +28,7 @@ from secateur.report.sweep_files import write_sweep
 from secateur.report.sweep_tables import front_table, sweep_summary, variant_table
 from secateur.store import Reference
 from tasks.announce import announce
+from tasks.connection import shown_only
 from tasks.stage import can_pass, read
 
 
@@ -86,7 +87,8 @@ def sweep_report(
     }
     report = write_sweep(output, report, files)
     get_run_logger().info(sweep_summary(report))
-    _show_in_ui(report, output)
+    with shown_only():
+        _show_in_ui(report, output)
     _announce(report, bar, output)
     return report
 

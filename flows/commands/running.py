@@ -31,9 +31,11 @@ def run_flow(
         stored: Whether every stage's result is in the store, so that no TensorFlow is needed.
         trains_here: Whether stages run in this process, and not in workers.
     """
+    import httpx
     from prefect.exceptions import CancelledRun
 
-    from flows.server import prefect_server
+    from flows.server import ServerError, prefect_server
+    from tasks.connection import said
 
     try:
         with prefect_server() as wait_until_ready:
@@ -41,6 +43,11 @@ def run_flow(
     except CancelledRun as error:  # a person was asked, and said no
         say(console, f"secateur {command}: {error}")
         return FAILED
+    except ServerError as error:
+        say(console, f"secateur {command}: {error}")
+        return FAILED
+    except httpx.TransportError as error:
+        return fail(console, command, RuntimeError(said(error)))
     except Exception as error:  # whatever a stage raised
         return fail(console, command, error)
     return OK

@@ -32,7 +32,8 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "sweep", error)
-    console.print(f"{len(grid.trials)} trials", highlight=False)
+    count = len(grid.trials)
+    console.print(f"{count:,} trial{'s' if count > 1 else ''}", highlight=False)
 
     def work(terminal) -> None:
         from flows.sweep import sweep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import downloader
 
 from secateur.datasets import builders  # noqa: F401  (registers them with TFDS)
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
 from secateur.datasets.names import BUNDLED, base_name
+
+_log = logging.getLogger(__name__)
 
 _ROWS = 1024  # examples a write
 
@@ -41,9 +45,14 @@ def prepared(config: DatasetConfig, scratch: Path) -> Any:
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
         raise ValueError(
             f"TFDS cannot open the data set {config.name!r}"
-            f"{f' in {data_dir}' if data_dir else ''}: {_first_line(error)}"
+            f"{f' in {config.data_dir}' if config.data_dir else ''}: {_first_cause(error)}"
         ) from error
     tfds.disable_progress_bar()
+    if name not in BUNDLED and not builder.is_prepared():
+        size = builder.info.download_size
+        _log.warning("Downloading the data set %r (%s) to %s.", config.name, size, builder.data_dir)
+    # The stage tries again by itself; without a network TFDS would take minutes each time.
+    downloader.MAX_RETRIES = 2
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints what it does
             builder.download_and_prepare()
@@ -95,6 +104,13 @@ def write(builder: Any, config: DatasetConfig, folder: Path) -> dict[str, Any]:
         "splits": splits,
         "examples": {name: len(np.load(folder / f"{name}_y.npy")) for name in SPLITS},
     }
+
+
+def _first_cause(error: BaseException) -> str:
+    """TFDS puts its own arguments before what went wrong."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,9 +1,10 @@
 """Parameters of the model."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from secateur.factories import PATTERN
 from secateur.schema import tell_bounds
@@ -77,6 +78,16 @@ class ModelConfig(BaseModel):
         if isinstance(data, dict) and "name" not in data and any(map(data.get, _WAYS[1:])):
             return {**data, "name": None}
         return data
+
+    @field_validator("factory", mode="before")
+    @classmethod
+    def _names_a_function(cls, value: Any) -> Any:
+        if isinstance(value, str) and not re.match(PATTERN, value):
+            raise ValueError(
+                f"{value!r} names no function; write it as package.module:function, such as "
+                "my_models.nets:small"
+            )
+        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "ModelConfig":

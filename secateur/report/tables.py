@@ -134,9 +134,10 @@ def _factor(before: int | None, after: int | None) -> str:
         return ""
     if before == after:
         return "the same"
-    if before > after:
-        return f"{before / after:.1f}x less"
-    return f"{after / before:.1f}x more"
+    factor = max(before, after) / min(before, after)
+    more = "less" if before > after else "more"
+    # 1.0x less would say nothing.
+    return f"{factor:.1f}x {more}" if factor >= 1.1 else f"{abs(after / before - 1):.1%} {more}"
 
 
 def _sparsity(cost: Cost) -> float:

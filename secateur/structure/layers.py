@@ -116,7 +116,7 @@ def choose_layers(
         ValueError: If an argument is not one of those above, or nothing can go.
     """
     _check(ratio, measure, latency)
-    free = [p for p in parts(model) if selected(_names(model, p), include, exclude)]
+    free = [p for p in parts(model) if selected(part_names(model, p), include, exclude)]
     if not free:
         raise ValueError(
             f"No layer of '{model.name}' can be removed: no residual block, and no layer with one "
@@ -280,7 +280,7 @@ def _widths(model: keras.Model) -> dict[str, tuple[int, set[int]]]:
     return found
 
 
-def _names(model: keras.Model, part: Part) -> set[str]:
+def part_names(model: keras.Model, part: Part) -> set[str]:
     """What globs can call a part: its name, and the paths, names and types of its layers."""
     names = {part.name, *part.layers, *(x.rpartition("/")[2] for x in part.layers)}
     for graph, prefix in graphs(model):

@@ -60,7 +60,7 @@ def ranking(
 def _by_loss(model: keras.Model, examples: Examples, batch_size: int, loss: Any) -> Ranking:
     losses = example_losses(model, loss)
     graph: Any = graph_of(model)
-    after = _following(model)
+    after = following(model)
 
     def rank(bypass: Mapping[int, int], parts: Sequence[Part]) -> np.ndarray:
         total, weight = np.zeros(len(parts)), 0.0
@@ -80,7 +80,7 @@ def _by_loss(model: keras.Model, examples: Examples, batch_size: int, loss: Any)
     return rank
 
 
-def _following(model: keras.Model) -> Callable[[Part], set[int]]:
+def following(model: keras.Model) -> Callable[[Part], set[int]]:
     """Function of a part: ids of the model's own tensors that depend on what it makes."""
     graph: Any = graph_of(model)
     nodes = list(nodes_in_order(graph))

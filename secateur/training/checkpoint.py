@@ -47,6 +47,14 @@ class Checkpoint:
             os.fsync(file.fileno())
         partial.replace(self._path)
 
+    def epochs(self) -> int:
+        """How many epochs were finished when it was saved; 0 where nothing can be read."""
+        try:
+            with np.load(self._path, allow_pickle=False) as saved:
+                return int(json.loads(saved["about"].tobytes())["epochs"])
+        except Exception:  # whatever a missing or damaged zip file makes its readers raise
+            return 0
+
     def restore(
         self, model: keras.Model
     ) -> tuple[int, dict[str, list[float]], dict[str, np.ndarray]]:

@@ -13,12 +13,12 @@ import tensorflow as tf
 from secateur.datasets.dataset import Split
 from secateur.training import companion
 from secateur.training.batches import ordered, shuffled
+from secateur.training.best_epoch import BestEpoch
 from secateur.training.checkpoint import Checkpoint
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective import Objective, compile_for
 from secateur.training.rates import last_of, learning_rate
 from secateur.training.regularizer import sparse
-from secateur.training.stopping import BestEpoch
 
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 import urllib3
@@ -87,11 +88,16 @@ class Api:
 
 
 @contextlib.contextmanager
-def process(command, environment, log):
+def process(command, environment, log, cwd=None):
     """A process in a group of its own, as under a terminal; the whole group ends with the block."""
     with open(log, "ab") as output:
         started = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
+            command,
+            env=environment,
+            cwd=cwd,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         yield started
@@ -131,7 +137,11 @@ def environment(home):
 def served(home, environment):
     """The API of a server that `secateur serve` has started for the module."""
     log, port = home / "serve.log", free_port()
-    with process([*SERVE, "--port", str(port)], environment, log) as running:
+    # The operator's own folder of the same name.
+    (home / "flows").mkdir()
+    (home / "flows" / "__init__.py").write_text("raise ImportError('these are not the flows')\n")
+    command = [str(Path(sys.executable).with_name("secateur")), "serve", "--port", str(port)]
+    with process(command, environment, log, cwd=home) as running:
         until(lambda: running.poll() is not None or "Ctrl-C ends it" in log.read_text())
         assert running.poll() is None, log.read_text()
         yield Api(f"http://127.0.0.1:{port}/api")

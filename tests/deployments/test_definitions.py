@@ -16,6 +16,7 @@ from prefect.utilities.schema_tools.validation import validate
 
 from deployments.definitions import FILE, read_definitions, to_deployments
 from flows.parameters import PruneParameters
+from flows.search_parameters import SearchParameters
 from flows.sweep_parameters import SweepParameters
 
 BY_NAME = {definition["name"]: definition for definition in read_definitions()}
@@ -48,6 +49,8 @@ def test_parameters_fit_the_flow(definition, parameters):
     assert _refused(definition, parameters) == (False, False)
     if definition["name"] == "prune":
         PruneParameters.model_validate(parameters).check()
+    if definition["name"] == "search":
+        SearchParameters.model_validate(parameters).check()
     if definition["name"].startswith("sweep"):
         assert len(SweepParameters.model_validate(parameters).check().trials) > 1
 
@@ -62,10 +65,18 @@ def test_misspelled_keys_are_refused(definition, parameters):
 
 
 def test_every_deployment_has_a_schedule_that_is_off():
-    assert set(BY_NAME) == {"prune", "sweep-ratios", "sweep-thresholds", "trial", "cache-collect"}
+    assert set(BY_NAME) == {
+        "prune",
+        "sweep-ratios",
+        "sweep-thresholds",
+        "search",
+        "compress",
+        "trial",
+        "cache-collect",
+    }
     for name, definition in BY_NAME.items():
         schedules = definition.get("schedules", [])
-        assert bool(schedules) == (name != "trial")
+        assert bool(schedules) == (name not in ("trial", "compress"))
         slugs = [schedule["slug"] for schedule in schedules]
         assert len(set(slugs)) == len(slugs)
         assert all(schedule["active"] is False for schedule in schedules)

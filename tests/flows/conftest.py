@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+
+QUICK = {
+    "train": {"epochs": 2},
+    "fine_tune": {"epochs": 1},
+    "importance": {"criterion": "magnitude"},
+    "target": {"ratio": 0.9},
+    "seed": 1,
+}
 
 
 @pytest.fixture
@@ -15,28 +24,39 @@ def quick(tmp_path, prefect_server):
     from flows.prune import prune
 
     def run(**changes):
-        groups = {
-            "train": {"epochs": 2},
-            "fine_tune": {"epochs": 1},
-            "importance": {"criterion": "magnitude"},
-            "target": {"ratio": 0.9},
-            "seed": 1,
-            "output": tmp_path / "out",
-        }
-        return prune(**{**groups, **changes})
+        return prune(**{**QUICK, "output": tmp_path / "out", **changes})
 
     return run
 
 
-@pytest.fixture(scope="module")
-def _folder_of_module(tmp_path_factory):
-    return tmp_path_factory.mktemp("store")
+@pytest.fixture(scope="session")
+def _ran(tmp_path_factory, prefect_server):
+    """The store after one call of the flow, and its report."""
+    from flows.prune import prune
+
+    folder = tmp_path_factory.mktemp("ran")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECATEUR_STORE", str(folder / "store"))
+        return folder / "store", prune(**QUICK, output=folder / "out")
 
 
 @pytest.fixture
-def shared_store(_folder_of_module, monkeypatch):
-    """One store for all tests of a module, so that their dense model is trained once."""
-    monkeypatch.setenv("SECATEUR_STORE", str(_folder_of_module))
+def ran(_ran, tmp_path):
+    """The report of a call of `quick`; its results are in the test's store."""
+    store, report = _ran
+    shutil.copytree(store, tmp_path / "store")
+    return report
+
+
+@pytest.fixture(scope="module")
+def _store_of_module(_ran, tmp_path_factory):
+    return shutil.copytree(_ran[0], tmp_path_factory.mktemp("module") / "store")
+
+
+@pytest.fixture
+def shared_store(_store_of_module, monkeypatch):
+    """One store for all tests of a module; results of `quick` are in it."""
+    monkeypatch.setenv("SECATEUR_STORE", str(_store_of_module))
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ BAD = [
     (["--target.ratio", "0.9", "--dataset.name", "mnst"], "Did you mean"),
     (["--target.ratio", "0.9", "--importance.criterion", "gradiant"], "Did you mean"),
     (["--target.ratio", "0.9", "--target.pattern", "sparkle"], "pattern"),
-    (["--target.ration", "0.9"], "--target.ration"),
+    (["--target.ration", "0.9"], "Did you mean --target.ratio?"),
+    (["more", "--target.ratio", "0.9"], "more is no parameter"),
+    (["--target.ratio", "0.9", "--model.factory", "nets"], "write it as package.module:function"),
     (["--target.ratio", "0.9", "--model.path", "none.keras"], "which is no file"),
     (["--target.ratio", "0.9", "--dataset.data_dir", "/no/where"], "which is no folder"),
     (["--target.ratio", "0.9", "--output", "/proc/nothing"], "cannot be written"),
@@ -44,11 +46,7 @@ BAD = [
 def test_bad_parameters_are_refused_without_tensorflow(arguments, message, capsys):
     from flows.cli import main
 
-    try:
-        code = main(["prune", *arguments])
-    except SystemExit as error:  # argparse, for an unknown flag
-        code = error.code
-    assert code == 2
+    assert main(["prune", *arguments]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
 
 
@@ -95,10 +93,17 @@ def test_a_model_that_does_not_fit_is_refused_before_training(
     assert _objects() == ["load_data"]
 
 
-def test_a_damaged_model_is_refused_before_training(tmp_path, quick):
-    (tmp_path / "damaged.keras").write_bytes(b"PK no model")
-    with pytest.raises(ValueError, match=r"damaged\.keras"):
-        quick(model={"path": str(tmp_path / "damaged.keras")})
+def test_a_damaged_model_is_refused_before_training(tmp_path, wrong_model, quick):
+    group = wrong_model((28, 28, 1), 10)
+    content = (tmp_path / "wrong.keras").read_bytes()
+    middle = content.index(b"model.weights.h5") + 2000
+    (tmp_path / "wrong.keras").write_bytes(
+        content[:middle]
+        + bytes(b ^ 255 for b in content[middle : middle + 50])
+        + content[middle + 50 :]
+    )
+    with pytest.raises(ValueError, match=r"wrong\.keras"):
+        quick(model=group)
     assert _objects() in ([], ["load_data"])
 
 

@@ -38,29 +38,26 @@ def test_the_report_says_what_the_model_is(quick, tmp_path):
     assert 0.98 * kept < nonzero <= kept
 
 
-def test_a_second_run_builds_nothing_and_another_ratio_only_what_follows(quick):
-    first = quick()
-    assert _cached(first) == []
+def test_a_second_run_builds_nothing_and_another_ratio_only_what_follows(ran, quick):
+    assert _cached(ran) == []
     second = quick()
     assert _built(second) == []
-    assert second.fine_tuned == first.fine_tuned
+    assert second.fine_tuned == ran.fine_tuned
     other = quick(target={"ratio": 0.5})
     assert _built(other) == ["prune", "fine_tune", "prune", "evaluate", "evaluate"]
 
 
-def test_refresh_runs_a_stage_again_and_what_follows_stays(quick):
-    quick()
+def test_refresh_runs_a_stage_again_and_what_follows_stays(ran, quick):
     again = quick(refresh=["train"])
     assert _built(again) == ["train"]  # the same weights, so the same digest
 
 
-def test_another_seed_of_fine_tuning_shares_the_dense_model(quick):
-    quick()
+def test_another_seed_of_fine_tuning_shares_the_dense_model(ran, quick):
     other = quick(fine_tune={"epochs": 1, "seed": 7})
     assert _built(other) == ["fine_tune", "prune", "evaluate"]
 
 
-def test_a_run_is_named_and_tagged(quick):
+def test_a_run_is_named_and_tagged(ran, quick):
     from prefect import get_client
 
     quick(target={"ratio": 0.75})
@@ -79,7 +76,7 @@ def test_globs_that_match_nothing_are_refused_before_training(quick):
     assert len(names) == 1  # load_data alone
 
 
-def test_nothing_that_a_run_uses_is_collected_before_its_end(quick, monkeypatch):
+def test_nothing_that_a_run_uses_is_collected_before_its_end(ran, quick, monkeypatch):
     import flows.prune
     from secateur.store import open_store
 
@@ -104,8 +101,7 @@ def _files():
 
 
 @pytest.mark.parametrize("harm", ["delete", "flip", "truncate"])
-def test_a_harmed_file_of_the_store_is_noticed_and_built_again(harm, quick):
-    first = quick()
+def test_a_harmed_file_of_the_store_is_noticed_and_built_again(harm, ran, quick):
     whole = {path: path.read_bytes() for path in _files()}
     assert len(whole) >= len(STAGES)
     for path, content in whole.items():
@@ -119,12 +115,11 @@ def test_a_harmed_file_of_the_store_is_noticed_and_built_again(harm, quick):
             path.write_bytes(content[:-1])
     again = quick()
     assert _built(again) == STAGES
-    assert again.fine_tuned.metrics == first.fine_tuned.metrics
-    assert again.fine_tuned.nonzero == first.fine_tuned.nonzero
+    assert again.fine_tuned.metrics == ran.fine_tuned.metrics
+    assert again.fine_tuned.nonzero == ran.fine_tuned.nonzero
 
 
-def test_one_harmed_file_rebuilds_one_stage(quick):
-    quick()
+def test_one_harmed_file_rebuilds_one_stage(ran, quick):
     masks = [path for path in _files() if path.name == "masks.npz"]
     masks[0].write_bytes(b"no masks")
     assert _built(quick()) == ["prune"]

@@ -34,7 +34,7 @@ def ask(monkeypatch):
     return answer
 
 
-def test_only_what_was_approved_is_written(quick, ask, tmp_path):
+def test_only_what_was_approved_is_written(ran, quick, ask, tmp_path):
     output = tmp_path / "out"
     with pytest.raises(ValueError, match="no terminal to ask on"):
         quick(publish={"approval": True})
@@ -59,7 +59,7 @@ def test_the_command_refuses_to_ask_nobody(command, monkeypatch, tmp_path, capsy
     assert "no terminal to ask on" in line
 
 
-def test_the_bar_decides_on_the_event(quick, monkeypatch):
+def test_the_bar_decides_on_the_event(ran, quick, monkeypatch):
     sent = []
     monkeypatch.setattr(
         "tasks.announce.emit_event", lambda event, **rest: sent.append((event, rest))

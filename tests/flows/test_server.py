@@ -11,8 +11,6 @@ import urllib.request
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 
 def _health(url):
     try:
@@ -36,6 +34,7 @@ def _start(tmp_path, then):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_the_server_ends_with_its_starter(sign, tmp_path):
     process = _start(tmp_path, "import time; time.sleep(300)")
@@ -49,16 +48,34 @@ def test_the_server_ends_with_its_starter(sign, tmp_path):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_two_servers_on_the_same_new_data_base_both_start(tmp_path):
     processes = [_start(tmp_path, "pass") for _ in range(2)]
     assert [process.wait(timeout=200) for process in processes] == [0, 0]
 
 
-def test_a_configured_server_is_used(monkeypatch):
+def test_a_configured_server_is_used(tmp_path, prefect_server):
+    from prefect.settings import PREFECT_API_URL
+
+    from flows import server
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "Server", None)  # none is started
+        before = PREFECT_API_URL.value()
+        with server.prefect_server() as wait:
+            wait()
+            assert PREFECT_API_URL.value() == before
+
+
+def test_a_configured_server_that_is_not_there_is_told_at_once():
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.server import prefect_server
+    from flows.server import ServerError, prefect_server
 
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), prefect_server() as wait:
-        wait()
-        assert PREFECT_API_URL.value() == "http://127.0.0.1:9/api"
+    nobody = "http://127.0.0.1:9/api"
+    with (
+        temporary_settings({PREFECT_API_URL: nobody}),
+        pytest.raises(ServerError, match=f"{nobody}, where no Prefect server answers"),
+        prefect_server(),
+    ):
+        pass

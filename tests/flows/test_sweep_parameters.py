@@ -95,6 +95,32 @@ def test_variants_leave_seeds_out():
     assert grid.trials[0].name == "target.ratio=0.5 fine_tune.seed=0 seed=3"
 
 
+def test_a_value_that_an_axis_replaces_is_told():
+    grid = SweepParameters.model_validate(
+        {
+            "sweep": {"target": {"ratio": [0.5]}, "fine_tune": {"epochs": [1]}, "seed": [3]},
+            "target": {"quantile": 0.4, "allocation": "uniform"},
+            "fine_tune": {"epochs": 2},
+            "seed": 1,
+        }
+    ).grid()
+    (trial,) = grid.trials
+    assert (trial.parameters.target.quantile, trial.parameters.target.ratio) == (None, 0.5)
+    assert (trial.parameters.fine_tune.epochs, trial.parameters.seed) == (1, 3)
+    assert trial.parameters.target.allocation == "uniform"
+    told = [notice.partition(" is not used: the values of ") for notice in grid.notices]
+    assert {(name, axis.split()[0]) for name, _, axis in told} == {
+        ("target.quantile", "sweep.target.ratio"),
+        ("fine_tune.epochs", "sweep.fine_tune.epochs"),
+        ("seed", "sweep.seed"),
+    }
+
+
+def test_trials_that_differ_little_have_names_of_their_own():
+    grid = _grid({"target": {"ratio": [0.12345678, 0.12345679]}})
+    assert [t.name for t in grid.trials] == ["ratio=0.12345678", "ratio=0.12345679"]
+
+
 BAD = [
     ({"sweep": {}}, "names no axis"),
     ({"sweep": {"target": {"ratio": []}}}, "sweep.target.ratio"),

@@ -10,7 +10,7 @@ from secateur.models.weights import content_digest
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.gradual import GradualPruning
 from secateur.sparsity.hold import hold
-from secateur.training.stopping import BestEpoch
+from secateur.training.best_epoch import BestEpoch
 from tests.secateur.training.nets import fitted, half, net, split
 
 

@@ -1,0 +1,229 @@
+"""The steps of a search: for each pattern a strategy that asks, and trials that answer."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flows.candidates import Trials, mean_costs, validated
+from flows.parameters import PruneParameters
+from flows.pipeline import find_through, stage_runner
+from flows.search_parameters import SearchParameters
+from flows.search_strategies import make_strategy
+from flows.search_wiring import (
+    wire_candidate,
+    wire_dense,
+    wire_sensitivity,
+)
+from secateur.search.candidate import Outcome, Strategy
+from secateur.search.curves import Sensitivity
+from secateur.search.goal import Goal
+from secateur.sparsity.config import TargetConfig
+from secateur.store import Reference
+from tasks.evaluate import evaluate
+from tasks.latency import latency
+from tasks.search_report import Final, Found, StepFound
+from tasks.stage import read
+
+_FRESH = 1000
+"""The seed of the first fresh training, above that of the search."""
+_RETRIED = 5
+"""How many candidates are tried on fresh seeds before the search gives up."""
+
+
+class Searching:
+    """One search as it goes on: what is fixed already, and what was tried.
+
+    Args:
+        p: All parameters.
+        run: Those of a run of `prune` with the first pattern.
+        pool: A pool of processes, or None for this one.
+        count: Told each training that is done.
+    """
+
+    def __init__(
+        self,
+        p: SearchParameters,
+        run: PruneParameters,
+        pool: Any,
+        count: Callable[[str, str | None], None],
+    ):
+        self._p, self._run, self._pool, self._count = p, run, pool, count
+        self._data, self._model, validation = wire_dense(run, stage_runner(run)[0])
+        self._right, self._costs = validated(validation)
+        self._fixed: list[TargetConfig] = []
+        self._steps: list[StepFound] = []
+        self._trials: list[Trials] = []
+        self._notices: list[str] = []
+        self._seeds = [self._seed + k for k in range(p.search.seeds)]
+
+    @property
+    def _seed(self) -> int:
+        given = self._p.fine_tune.seed
+        return self._p.seed if given is None else given
+
+    def step(self, place: int, run: PruneParameters) -> None:
+        """Searches with one pattern, from what the steps before have left."""
+        p = run.model_copy(update={"first": tuple(self._fixed)})
+        several = len(self._p.target.pattern) > 1
+        try:
+            ground = wire_sensitivity(p, self._p.sensitivity, stage_runner(p)[0])
+        except ValueError as error:
+            if not several:
+                raise
+            self._notices.append(f"Pattern {p.target.pattern} was left out: {error}")
+            return
+        text = (read(ground.sensitivity).directory / "sensitivity.json").read_text()
+        sensitivity = Sensitivity.model_validate_json(text)
+        goal = self._goal(place)
+        trials = Trials(p, self._right, self._pool, self._count, self._measure)
+        strategy = make_strategy(self._p, p, ground, goal, sensitivity, self._known)
+        told: dict[int, Outcome] = {}
+        while asked := strategy.ask(max(1, self._p.workers // len(self._seeds))):
+            for outcome in trials.run(asked, self._seeds):
+                strategy.tell(outcome)
+                told[outcome.candidate.number] = outcome
+        outcomes = [_finished(outcome, strategy) for _, outcome in sorted(told.items())]
+        ranked = goal.ranked(outcomes)
+        step = StepFound(p.target.pattern, goal, sensitivity, outcomes, ranked)
+        self._steps.append(step)
+        self._trials.append(trials)
+        self._notices += sensitivity.notices
+        if ranked:
+            step.chosen = ranked[0].candidate.number
+            self._fixed.append(ranked[0].candidate.target)
+        elif several:
+            self._notices.append(
+                f"With pattern {p.target.pattern} nothing keeps the budget; {_nearest(step)}"
+            )
+
+    def finish(self) -> Found:
+        """Trains the winner with fresh seeds; one that fails on them gives way to the next.
+
+        Raises:
+            RuntimeError: If nothing keeps the budget; the sentence says what comes nearest.
+        """
+        seeds = [self._seed + _FRESH + k for k in range(self._p.search.fresh_seeds)]
+        failed: str | None = None
+        for step, trials in zip(self._steps[::-1], self._trials[::-1], strict=True):
+            for outcome in step.ranked[:_RETRIED]:
+                whole = replace(outcome.candidate, rungs=())
+                (fresh,) = trials.run([whole], seeds)
+                if step.goal.keeps(fresh):
+                    step.chosen = outcome.candidate.number
+                    return self._found(fresh, trials, step, seeds)
+                failed = f"{outcome.candidate.name} {_missed(step.goal, fresh)}"
+                self._notices.append(f"On fresh seeds {failed}; the next one was taken.")
+        why = failed or (_nearest(self._steps[-1]) if self._steps else self._notices[-1])
+        raise RuntimeError(f"no model that was tried keeps the budget: {why}")
+
+    def _found(self, fresh: Outcome, trials: Trials, step: StepFound, seeds: list[int]) -> Found:
+        finals = [self._final(trials.parameters(fresh.candidate, seed), seed) for seed in seeds]
+        accuracy = [run.mean() for run in fresh.right]
+        best = finals[int(np.argmax(accuracy))]
+        dense = stage_runner(trials.base)[0](
+            evaluate, data=self._data, model=self._model, subject="dense"
+        )
+        return Found(
+            objective=self._p.goals,
+            dense_right=self._right,
+            dense_costs=mean_costs([self._known]),
+            dense_evaluation=dense,
+            steps=self._steps,
+            step=self._steps.index(step),
+            fresh=fresh,
+            finals=finals,
+            best=best,
+            notices=list(dict.fromkeys(self._notices)),
+        )
+
+    def _final(self, parameters: PruneParameters, seed: int) -> Final:
+        found = find_through(wire_candidate, parameters)
+        assert found is not None
+        run = stage_runner(parameters)[0]
+        evaluation = run(evaluate, data=found[0], model=found[1], subject="fine_tuned")
+        own = {**validated(found[2])[1], **self._measure(found[1])}
+        config = parameters.model_dump(mode="json", exclude={"output", "publish"})
+        return Final(seed, config, found[1], evaluation, own)
+
+    def _goal(self, place: int) -> Goal:
+        """The budget up to here: each pattern gets an equal share of it."""
+        p, share = self._p, (place + 1) / len(self._p.target.pattern)
+        allowed = p.budget.accuracy_drop
+        limits = {}
+        for name, limit in p.budget.limits.items():
+            whole = self._whole(name)
+            if name == "flops":
+                limit = limit * whole
+            limits[name] = whole * (min(1.0, limit / whole) ** self._part(name, place))
+        return Goal(
+            objective=p.goals,
+            accuracy_drop=None if allowed is None else allowed * share,
+            limits=limits,
+            confidence=p.search.confidence,
+        )
+
+    def _part(self, name: str, place: int) -> float:
+        """How much of the way to a limit lies behind after this pattern."""
+        lowers = [name == "bytes" or t.cuts for t in self._p.target.targets()]
+        return sum(lowers[: place + 1]) / sum(lowers)
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Any]:
+        """The dense model's costs."""
+        return {**self._costs, **self._measure(self._model)}
+
+    def _whole(self, name: str) -> float:
+        costs = self._known
+        if costs[name] is None:
+            raise ValueError(
+                f"the {name} of this model cannot be counted, so they cannot be kept to a budget; "
+                "use another budget."
+            )
+        return float(costs[name])
+
+    def _measure(self, model: Reference) -> Mapping[str, float]:
+        """Milliseconds, where they count: in units of the dense model's, which takes turns."""
+        if "latency_ms" not in (self._p.goals, *self._p.budget.limits):
+            return {}
+        found = [self._timed(self._model), self._timed(model)]
+        return {"latency_ms": found[0]["dense"] * found[1]["model"] / found[1]["dense"]}
+
+    def _timed(self, model: Reference) -> dict[str, float]:
+        run = stage_runner(self._run)[0]
+        folder = read(run(latency, dense=self._model, model=model)).directory
+        return json.loads((folder / "latency.json").read_text())
+
+
+def _finished(outcome: Outcome, strategy: Strategy) -> Outcome:
+    return replace(outcome, stopped=outcome.stopped or strategy.why(outcome.candidate.number))
+
+
+def _nearest(step: StepFound) -> str:
+    nearest = step.goal.nearest(step.outcomes)
+    if nearest is None:
+        errors = [o.stopped for o in step.outcomes if o.stopped]
+        return errors[0] if errors else "there was nothing to try."
+    return f"the best, {nearest.candidate.name}, {_missed(step.goal, nearest)}"
+
+
+def _missed(goal: Goal, outcome: Outcome) -> str:
+    if outcome.stopped:
+        return f"failed: {outcome.stopped}"
+    if goal.accuracy_drop is not None:
+        return (
+            f"loses {100 * outcome.drop.value:.2f} points on the validation split, with a margin "
+            f"of {100 * goal.margin(outcome):.2f} for its uncertainty, where "
+            f"{100 * goal.accuracy_drop:.2f} are allowed"
+        )
+    costs = (
+        f"{outcome.costs[name]:,.4g} {name} where {limit:,.4g} are allowed"
+        for name, limit in goal.limits.items()
+        if (outcome.costs[name] or 0) > limit
+    )
+    return f"takes {' and '.join(costs)}"

@@ -1,0 +1,83 @@
+"""The flow `sensitivity`: what pruning each layer alone does to the accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+
+from flows.parameters import Seed
+from flows.pipeline import stage_runner
+from flows.search_parameters import SensitivityParameters
+from flows.search_wiring import wire_sensitivity
+from secateur.datasets.config import DatasetConfig
+from secateur.importance.config import ImportanceConfig
+from secateur.models.config import ModelConfig
+from secateur.search.curves import Sensitivity
+from secateur.search.sensitivity_config import SensitivityConfig
+from secateur.search.target_config import SearchTarget
+from secateur.training.config import TrainConfig
+from tasks.pinned import pinned
+from tasks.sensitivity_report import sensitivity_report
+from tasks.tags import tag_flow_run
+
+
+def _run_name() -> str:
+    names = SensitivityParameters.model_fields
+    given = {k: v for k, v in flow_run.parameters.items() if k in names}
+    p = SensitivityParameters.model_validate(given)
+    source = p.model.name or p.model.factory or Path(p.model.path or "").stem
+    return "-".join(["sensitivity", p.dataset.name, source, *p.target.pattern])
+
+
+@flow(name="sensitivity", flow_run_name=_run_name)
+def sensitivity(
+    dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
+    model: ModelConfig = ModelConfig(),  # noqa: B008
+    train: TrainConfig = TrainConfig(),  # noqa: B008
+    importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
+    target: SearchTarget = SearchTarget(),  # noqa: B008
+    sensitivity: SensitivityConfig = SensitivityConfig(),  # noqa: B008
+    seed: Seed = 0,
+    output: Path = Path("out"),
+) -> list[Sensitivity]:
+    """Prunes each layer alone at several ratios, and shows what it does to the accuracy.
+
+    Args:
+        dataset: The data that trains, calibrates and measures; the curves are of its validation
+            split.
+        model: The model: built-in, a file, or a factory.
+        train: How it is trained.
+        importance: What a weight is worth.
+        target: What may go, and where; of several patterns each has curves of its own.
+        sensitivity: The ratios, and when a curve ends.
+        seed: One integer for everything, at least 0.
+        output: The folder of sensitivity.json and sensitivity.png.
+
+    Returns:
+        The curves, once a pattern.
+
+    Raises:
+        ValueError: One sentence about a parameter, before any work.
+    """
+    given = dict(locals())
+    names = SensitivityParameters.model_fields
+    p = SensitivityParameters.model_validate({name: given[name] for name in names})
+    runs = p.check()
+    tag_flow_run(p.dataset.name, "sensitivity")
+    with pinned():
+        found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)[0]) for run in runs]
+        report = sensitivity_report([each.sensitivity for each in found], runs[0].output)
+    for each in report:
+        for notice in each.notices:
+            get_run_logger().warning(notice)
+    return report
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    sys.exit(main(["sensitivity", *sys.argv[1:]]))

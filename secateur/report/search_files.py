@@ -1,0 +1,69 @@
+"""Writing a search's results into its output folder, all or none."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from secateur.report.files import replace_all
+from secateur.report.search import SearchReport
+from secateur.report.search_html import to_html
+from secateur.report.sensitivity_plots import write_png
+from secateur.search.curves import Sensitivity
+
+_HEAD = """\
+# What the search found. The same model again, with its report:
+#   secateur prune --config prune.yaml
+"""
+
+
+def write_search(folder: Path, report: SearchReport, config: dict[str, Any], model: Path) -> None:
+    """Writes `search.json`, `search.html`, `sensitivity.png`, `prune.yaml` and `model.keras`.
+
+    Args:
+        folder: The output folder; files of an earlier search in it are replaced.
+        report: The report.
+        config: Parameters of a run of `prune` that gives the model.
+        model: The folder of the model's file.
+
+    Raises:
+        OutputError: The folder cannot be written, or its disk is full.
+    """
+
+    def write(partial: Path) -> None:
+        shutil.copyfile(model / "model.keras", partial / "model.keras")
+        write_png([step.sensitivity for step in report.steps], partial / "sensitivity.png")
+        text = yaml.safe_dump(_without_empty(config), sort_keys=False, allow_unicode=True)
+        (partial / "prune.yaml").write_text(_HEAD + text, encoding="utf-8")
+        (partial / "search.html").write_text(to_html(report, _HEAD + text), encoding="utf-8")
+        (partial / "search.json").write_text(report.to_json(), encoding="utf-8")
+
+    replace_all(folder, write, last="search.json")
+
+
+def write_sensitivity(folder: Path, found: list[Sensitivity]) -> None:
+    """Writes `sensitivity.json` and `sensitivity.png`.
+
+    Raises:
+        OutputError: The folder cannot be written, or its disk is full.
+    """
+
+    def write(partial: Path) -> None:
+        write_png(found, partial / "sensitivity.png")
+        text = ",\n".join(each.model_dump_json(indent=2) for each in found)
+        (partial / "sensitivity.json").write_text(f"[{text}]\n", encoding="utf-8")
+
+    replace_all(folder, write, last="sensitivity.json")
+
+
+def _without_empty(value: Any) -> Any:
+    """Nested mappings without what is empty or None: defaults that say nothing."""
+    if isinstance(value, dict):
+        kept = {k: _without_empty(v) for k, v in value.items()}
+        return {k: v for k, v in kept.items() if v is not None and v != {} and v != []}
+    if isinstance(value, list | tuple):
+        return [_without_empty(each) for each in value]
+    return value

@@ -1,0 +1,98 @@
+"""The strategies that go along waypoints: by bisection, as both costs and accuracy fall."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from secateur.search.candidate import Candidate, Outcome
+from secateur.search.goal import Goal
+from secateur.search.schema import Waypoint, Waypoints
+
+_NAMES = {"nonzero": "weights", "parameters": "parameters", "flops": "FLOPs"}
+
+
+class Bisection:
+    """Finds the last waypoint within a drop of accuracy, or the first within limits on costs.
+
+    Limits on what is predicted exactly need no trial. Others are met by trials without
+    fine-tuning, and the waypoint that meets them is then fine-tuned.
+
+    Args:
+        goal: What the search is after.
+        waypoints: Targets of falling cost.
+        numbers: Gives the candidates their numbers.
+    """
+
+    def __init__(self, goal: Goal, waypoints: Waypoints, numbers: Iterator[int] | None = None):
+        self._goal, self._points = goal, waypoints.points
+        self._dense, self._measure = waypoints.dense, waypoints.measure
+        self._numbers = itertools.count() if numbers is None else numbers
+        self._low, self._high = -1, len(self._points)  # the answer lies between, high included
+        self._asked: dict[int, int] = {}
+        self._tuning = goal.accuracy_drop is not None
+        if not self._tuning:
+            self._low = self._predicted() - 1
+        self._over = self._low + 1 >= self._high
+
+    def ask(self, most: int) -> list[Candidate]:
+        if self._over:
+            return []
+        inner = self._high - self._low - 1
+        if not self._tuning and self._only_predicted:
+            inner = 0
+        if not inner:
+            return self._last()
+        count = min(most, inner)
+        places = sorted({self._low + (k + 1) * (inner + 1) // (count + 1) for k in range(count)})
+        return [self._candidate(place, self._tuning) for place in places]
+
+    def _last(self) -> list[Candidate]:
+        """What is left to do when bisection has ended."""
+        if self._tuning:
+            self._over = True
+            return []
+        place = self._low + 1 if self._only_predicted else self._high
+        if place >= len(self._points):
+            self._over = True
+            return []
+        return [self._candidate(place, True)]
+
+    def tell(self, outcome: Outcome) -> None:
+        place = self._asked.pop(outcome.candidate.number)
+        if self._tuning:
+            if self._goal.keeps(outcome):
+                self._low = max(self._low, place)
+            else:
+                self._high = min(self._high, place)
+            if self._low + 1 >= self._high:
+                self._over = True
+        elif outcome.candidate.tuned:
+            self._over = self._goal.within_limits(outcome)
+            self._low, self._high = place, place + 1  # training made it a little larger: go on
+        elif self._goal.within_limits(outcome):
+            self._high = min(self._high, place)
+        else:
+            self._low = max(self._low, place)
+
+    def why(self, number: int) -> str | None:
+        return None
+
+    @property
+    def _only_predicted(self) -> bool:
+        return set(self._goal.limits) <= {"flops"}
+
+    def _predicted(self) -> int:
+        """The first waypoint within the limits that are known without a trial."""
+        limit = self._goal.limits.get("flops", float("inf"))
+        fits = (i for i, p in enumerate(self._points) if (p.cost.flops or 0) <= limit)
+        return next(fits, len(self._points))
+
+    def _candidate(self, place: int, tuned: bool) -> Candidate:
+        number = next(self._numbers)
+        self._asked[number] = place
+        return Candidate(number, self._name(self._points[place]), self._points[place].target, tuned)
+
+    def _name(self, point: Waypoint) -> str:
+        whole, left = (getattr(cost, self._measure) for cost in (self._dense, point.cost))
+        return f"{left / whole:.1%} of the {_NAMES[self._measure]}"

@@ -1,0 +1,96 @@
+"""What a model will cost, before anything is pruned, built or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from secateur.evaluation.flops import UnknownFlops, total_flops
+from secateur.models.weights import prunable_weights
+from secateur.search.schema import Prediction
+from secateur.sparsity.config import TargetConfig
+from secateur.sparsity.layout import Layout, describe
+from secateur.sparsity.select import select
+from secateur.structure.pruning import choose_for
+from secateur.structure.removal import Removal
+from secateur.structure.targets import structure_target
+
+
+class Predictor:
+    """Predicts what targets leave of one model.
+
+    Args:
+        model: A built model, as it is before pruning.
+        scores: Weight path -> array of the weight's shape; None with whole layers.
+        data: Training data `(x, y)`, to rank whole layers.
+        loss: Keras loss, to rank whole layers.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        scores: Mapping[str, np.ndarray] | None,
+        data: Any = None,
+        loss: Any = None,
+    ):
+        self._model, self._scores, self._data, self._loss = model, scores, data, loss
+        self._layouts: dict[str, Layout] = describe(model)
+        self._zero = {
+            weight.path: keras.ops.convert_to_numpy(weight.variable.value) == 0
+            for weight in prunable_weights(model)
+        }
+
+    def dense(self) -> Prediction:
+        """The model as it is."""
+        try:
+            counted: int | None = total_flops(self._model)
+        except ValueError:
+            counted = None
+        return Prediction(
+            parameters=self._model.count_params(),
+            nonzero=sum(int((~zero).sum()) for zero in self._zero.values()),
+            flops=counted,
+        )
+
+    def after(self, target: TargetConfig) -> Prediction:
+        """The model after a one-shot target.
+
+        Raises:
+            ValueError: If the target fits nothing; see `select` and `choose`.
+        """
+        if target.cuts:
+            return self._after_cut(target)
+        assert self._scores is not None
+        masks = select(self._scores, target, layers=self._layouts)
+        nonzero = sum(
+            int((~zero & masks[path] if path in masks else ~zero).sum())
+            for path, zero in self._zero.items()
+        )
+        return self.dense().model_copy(update={"nonzero": nonzero})
+
+    def _after_cut(self, target: TargetConfig) -> Prediction:
+        removal = choose_for(
+            self._model,
+            self._scores,
+            structure_target(target),
+            criterion=target.rank_layers,
+            data=self._data,
+            loss=self._loss,
+        )
+        try:
+            counted: int | None = removal.flops
+        except UnknownFlops:
+            counted = None
+        if isinstance(removal, Removal):
+            nonzero = sum(int((mask & ~self._zero[p]).sum()) for p, mask in removal.masks.items())
+        else:
+            gone = [f"{layer}/" for layer in removal.layers]
+            nonzero = sum(
+                int((~zero).sum())
+                for path, zero in self._zero.items()
+                if not any(path.startswith(prefix) for prefix in gone)
+            )
+        return Prediction(parameters=removal.parameters, nonzero=nonzero, flops=counted)

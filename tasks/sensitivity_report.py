@@ -1,0 +1,42 @@
+"""The end of a flow `sensitivity`: its curves, into the output folder and the Prefect UI."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from secateur.report.search_files import write_sensitivity
+from secateur.report.search_tables import sensitivity_summary, sensitivity_table
+from secateur.search.curves import Sensitivity
+from secateur.store import Reference
+from tasks.stage import can_pass, read
+
+
+@task(
+    name="report",
+    task_run_name="report",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_condition_fn=can_pass,
+)
+def sensitivity_report(references: Sequence[Reference], output: Path) -> list[Sensitivity]:
+    """Writes sensitivity.json and sensitivity.png; always runs."""
+    found = [
+        Sensitivity.model_validate_json((read(each).directory / "sensitivity.json").read_text())
+        for each in references
+    ]
+    write_sensitivity(output, found)
+    for place, each in enumerate(found):
+        get_run_logger().info(sensitivity_summary(each))
+        header, rows = sensitivity_table(each)
+        table = [dict(zip(header, row, strict=True)) for row in rows]
+        create_table_artifact(table, key=f"sensitivity-{place + 1}", description=each.pattern)
+    picture = base64.b64encode((output / "sensitivity.png").read_bytes()).decode()
+    text = f"# Sensitivity\n\n![Sensitivity](data:image/png;base64,{picture})\n"
+    create_markdown_artifact(text, key="sensitivity", description="Each layer pruned alone")
+    return found

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+
+from secateur.search.candidate import Candidate, Outcome
+from secateur.search.goal import Goal
+from secateur.search.noise import Estimate, drop
+from secateur.sparsity.config import TargetConfig
+
+DENSE = np.arange(1000) % 10 > 0  # 90 %
+
+
+def _outcome(number, wrong_too=0, bytes_=100, tuned=True, stopped=None):
+    right = DENSE.copy()
+    right[np.flatnonzero(right)[:wrong_too]] = False
+    candidate = Candidate(number, f"candidate {number}", TargetConfig(ratio=0.5), tuned)
+    return Outcome(candidate, {"bytes": bytes_}, [right], drop(DENSE, [right]), stopped)
+
+
+def test_the_margin_is_part_of_the_drop():
+    goal = Goal("bytes", 0.02, {}, 0.95)
+    outcome = _outcome(0, wrong_too=15)
+    assert outcome.drop.value == 0.015
+    assert goal.margin(outcome) > 0.005
+    assert not goal.keeps(outcome)
+    assert goal.keeps(_outcome(1, wrong_too=5))
+    assert Goal("bytes", 0.03, {}, 0.95).keeps(outcome)
+
+
+def test_what_was_stopped_or_not_tuned_does_not_count():
+    goal = Goal("bytes", 0.02, {}, 0.95)
+    assert goal.ranked([_outcome(0, tuned=False), _outcome(1, stopped="Slow.")]) == []
+
+
+def test_the_cheapest_within_the_drop_comes_first():
+    goal = Goal("bytes", 0.02, {}, 0.95)
+    outcomes = [_outcome(0, 0, 90), _outcome(1, 5, 50), _outcome(2, 40, 20)]
+    assert [o.candidate.number for o in goal.ranked(outcomes)] == [1, 0]
+    assert goal.nearest(outcomes[2:]).candidate.number == 2
+
+
+def test_of_equally_accurate_ones_the_cheapest_comes_first():
+    goal = Goal(None, None, {"bytes": 100}, 0.95)
+    outcomes = [_outcome(0, 0, 99), _outcome(1, 1, 60), _outcome(2, 60, 10), _outcome(3, 0, 101)]
+    assert [o.candidate.number for o in goal.ranked(outcomes)] == [1, 0, 2]
+
+
+def test_a_cost_that_is_unknown_keeps_no_limit():
+    goal = Goal(None, None, {"flops": 100}, 0.95)
+    candidate = Candidate(0, "a", TargetConfig(ratio=0.5))
+    outcome = Outcome(candidate, {"flops": None}, [DENSE], Estimate(0.0, 0.0))
+    assert not goal.keeps(outcome)
