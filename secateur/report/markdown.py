@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from secateur.report.naming import source
 from secateur.report.schema import Report
 from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
@@ -40,5 +41,4 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
 
 def _title(report: Report) -> str:
     model, dataset = report.parameters["model"], report.parameters["dataset"]
-    name = model["name"] or model["path"] or model["factory"]
-    return f"Pruning {name} on {dataset['name']}"
+    return f"Pruning {source(model)} on {source(dataset)}"

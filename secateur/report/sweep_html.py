@@ -6,6 +6,7 @@ import json
 
 from jinja2 import Environment
 
+from secateur.report.naming import source
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_plots import chart_html
 from secateur.report.sweep_tables import front_table, sweep_summary, variant_table
@@ -53,9 +54,8 @@ pre { background: #f5f7fa; padding: 1rem; overflow-x: auto; }
 def to_html(report: SweepReport) -> str:
     """The text of `sweep.html`."""
     model, dataset = report.parameters["model"], report.parameters["dataset"]
-    name = model["name"] or model["path"] or model["factory"]
     return _PAGE.render(
-        title=f"Sweep of {name} on {dataset['name']}",
+        title=f"Sweep of {source(model)} on {source(dataset)}",
         summary=sweep_summary(report),
         chart=chart_html(report),
         tables=[
