@@ -1,6 +1,6 @@
 """A small GPT on text, character by character: perplexity before and after pruning.
 
-    python -m benchmarks.language [--epochs 10] [--tune 2]
+    python -m benchmarks.language [--epochs 30] [--tune 5]
 
 The model `gpt` of this project learns the texts of the data set `languages` (extra `text`), is
 pruned in each way, and then fine-tuned with its zeros held. Nothing is chosen here: all rows are
@@ -94,8 +94,8 @@ def pruned(dense: keras.Model, data: Dataset, way: str) -> tuple[keras.Model, Ma
 def main() -> None:
     """Prints the rows, and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--tune", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--tune", type=int, default=5)
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     config = DatasetConfig(
