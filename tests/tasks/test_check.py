@@ -6,6 +6,8 @@ import pytest
 
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.check import check
 
 
@@ -39,6 +41,22 @@ def test_layers_that_are_not_there_are_refused(target, told, data):
     with pytest.raises(ValueError, match=told) as error:
         _check(data, target)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tuning", "objective", "told"),
+    [
+        ({"class_weight": "balanced"}, {"task": "regression"}, "fine_tune.class_weight is balanc"),
+        ({"label_smoothing": 0.1}, {"task": "regression"}, "label_smoothing is 0.1, but a regr"),
+        ({}, {"loss": "mean_squred"}, "names the loss 'mean_squred', which Keras does not have"),
+        ({}, {"metrics": ["acuracy"]}, "names the metric 'acuracy', which Keras does not have"),
+    ],
+)
+def test_a_training_that_does_not_fit_is_refused(tuning, objective, told, data):
+    trainings = {"fine_tune": FineTuneConfig(**tuning)}
+    goal = ObjectiveConfig(**objective)
+    with pytest.raises(ValueError, match=told):
+        check.fn(data, ModelConfig(), TargetConfig(ratio=0.9), (), trainings, goal)
 
 
 def test_a_model_that_does_not_fit_the_data_is_refused(data):
