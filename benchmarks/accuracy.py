@@ -20,7 +20,7 @@ import json
 import os
 import statistics
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", help="a Python that has tensorflow-model-optimization")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--folder", type=Path, default=Path("accuracy"), help="the peer's results")
     parser.add_argument("--options", action="store_true", help="each option on validation")
     parser.add_argument("--structured", action="store_true", help="half the FLOPs")
@@ -78,7 +79,7 @@ def main() -> None:
     seeds = range(options.seeds)
     parts = {}
     if options.peer:
-        parts["headline"] = against_peer(options.peer, options.folder, seeds)
+        parts["headline"] = against_peer(options.peer, options.folder, seeds, options.models)
     if options.structured:
         parts["structured"] = structured(seeds)
     if options.options:
@@ -91,15 +92,15 @@ def main() -> None:
         replace_section("accuracy", parts["headline"])
 
 
-def against_peer(python: str, folder: Path, seeds: Iterable[int]) -> str:
+def against_peer(python: str, folder: Path, seeds: Iterable[int], models: Sequence[str]) -> str:
     """The table of ratios: dense, peer and the default recipe on the test split."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in MODELS:
+    for name in models:
         for seed in seeds:
             export_dense(name, seed, folder)
     ours = {
         (name, ratio): [trial(name, seed, {"target": {"ratio": ratio}}) for seed in seeds]
-        for name in MODELS
+        for name in models
         for ratio in RATIOS
     }
     peer = peers(python, folder)
