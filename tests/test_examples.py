@@ -28,7 +28,7 @@ def _table(file):
     random = np.random.default_rng(0)
     x = random.normal(size=(200, 5))
     lines = ["a,b,c,d,e,label"]
-    lines += [",".join(map(str, [*row, int(row.sum() > 0)])) for row in x.tolist()]
+    lines += [",".join(map(str, [*row.tolist(), int(row.sum() > 0)])) for row in x]
     file.write_text("\n".join(lines))
     return str(file)
 
