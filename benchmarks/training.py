@@ -71,25 +71,45 @@ def taught(model: keras.Model, masks: Masks, data: Dataset) -> Iterator[dict[str
         yield {"around": taught_by(teacher, DistillConfig(weight=0.9), Objective())}
 
 
-@contextlib.contextmanager
-def moving(model: keras.Model, masks: Masks, data: Dataset) -> Iterator[dict[str, Any]]:
-    """Masks that RigL moves every 100 steps (Evci 2020), the defaults of the pipeline."""
-    loss, examples = Objective().loss(model), data.train
-    steps = EPOCHS * math.ceil(len(examples) / FitConfig().batch_size)
+def moving(method: str) -> Way:
+    """Masks that move while the model trains."""
 
-    def gradients(step: int) -> Any:
-        chosen = np.random.default_rng([0, step]).choice(len(examples), 32, replace=False)
-        return dense_gradients(model, masks, loss, *examples.arrays(np.sort(chosen)))
+    @contextlib.contextmanager
+    def way(model: keras.Model, masks: Masks, data: Dataset) -> Iterator[dict[str, Any]]:
+        train, size = data.train, FitConfig().batch_size
+        loss = Objective().loss(model)
 
-    config = DynamicConfig(method="rigl")
-    with DynamicSparsity(model, masks, config, steps, gradients, seed=0) as dynamic:
-        yield {"companions": [dynamic]}
+        def gradients(step: int) -> dict[str, np.ndarray]:
+            chosen = np.random.default_rng(step).choice(len(train), size, replace=False)
+            return dense_gradients(model, masks, loss, *train.arrays(np.sort(chosen)))
+
+        steps = EPOCHS * math.ceil(len(train) / size)
+        with DynamicSparsity(
+            model, masks, DynamicConfig(method=method), steps, gradients
+        ) as dynamic:
+            yield {"companions": [dynamic]}
+
+    return way
+
+
+def regularized(penalty: str) -> Way:
+    """Masks held, and proximal steps of a penalty."""
+
+    @contextlib.contextmanager
+    def way(model: keras.Model, masks: Masks, data: Dataset) -> Iterator[dict[str, Any]]:
+        with hold(model, masks):
+            yield {"config": FitConfig(epochs=EPOCHS, regularizer={"penalty": penalty})}
+
+    return way
 
 
 PAIRS: dict[str, tuple[Way, Way]] = {
     "masks held": (held, plain),
     "distillation": (taught, held),
-    "RigL": (moving, held),
+    "RigL": (moving("rigl"), held),
+    "SET": (moving("set"), held),
+    "proximal L1": (regularized("l1"), held),
+    "proximal group lasso": (regularized("group_lasso"), held),
 }
 
 
@@ -141,8 +161,8 @@ def epoch(name: str, data: Dataset, way: Way) -> float:
             ends.append(time.perf_counter())
 
     with way(model, masks, data) as options:
-        config = FitConfig(epochs=EPOCHS)
-        fit(model, data.train, data.validation, config, seed=0, progress=progress, **options)
+        given = {"config": FitConfig(epochs=EPOCHS), "seed": 0, **options}
+        fit(model, data.train, data.validation, progress=progress, **given)
     return statistics.median(np.diff(ends))
 
 

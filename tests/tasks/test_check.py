@@ -66,5 +66,5 @@ def test_a_model_that_does_not_fit_the_data_is_refused(data):
 
 def test_a_damaged_model_file_is_refused(data, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"no model")
-    with pytest.raises(ValueError, match="cannot be loaded"):
+    with pytest.raises(ValueError, match="no .keras file"):
         _check(data, {"ratio": 0.9}, path=str(tmp_path / "model.keras"))

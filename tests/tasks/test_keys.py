@@ -139,13 +139,13 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/importance/criteria/wanda.py", {"importance"}),
         ("secateur/importance/gradients/engine.py", {"importance"}),
         ("secateur/importance/scores.py", {"importance", "prune", "explain"}),
-        ("secateur/sparsity/masks.py", {"prune", "fine_tune", "explain"}),
+        ("secateur/sparsity/masks.py", {"prune", "fine_tune", "explain", "export"}),
         ("secateur/explanation/changes.py", {"explain"}),
         ("secateur/report/events.py", {"explain"}),
         ("secateur/report/page.py", set()),
         ("secateur/sparsity/config.py", {"prune"}),
         ("secateur/sparsity/select.py", {"prune"}),
-        ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
+        ("secateur/sparsity/hold.py", {"prune", "fine_tune", "export"}),
         ("secateur/correction/correct.py", {"correct"}),
         ("secateur/correction/config.py", {"correct"}),
         ("secateur/training/regularizer_config.py", {"train", "fine_tune"}),
@@ -293,11 +293,11 @@ def test_a_criterion_of_another_package_counts_with_that_package(tmp_path, monke
 
 
 def test_prepared_data_that_change_count(tmp_path):
-    folder = tmp_path / "my_own" / "1.0.0"
+    folder = tmp_path / "cifar10" / "3.0.2"
     folder.mkdir(parents=True)
-    (folder / "digits-train.tfrecord").write_bytes(b"one")
-    config = DatasetConfig(name="my_own", data_dir=str(tmp_path))
+    (folder / "cifar10-train.tfrecord").write_bytes(b"one")
+    config = DatasetConfig(name="cifar10", data_dir=str(tmp_path))
     first = _key("load_data", dataset=config)
     assert _key("load_data", dataset=config) == first
-    (folder / "digits-train.tfrecord").write_bytes(b"more")
+    (folder / "cifar10-train.tfrecord").write_bytes(b"more")
     assert _key("load_data", dataset=config) != first
