@@ -87,7 +87,7 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     return Wired(dict(models), dict(evaluations), dict(files), dict(measured))
 
 
-@flow(name="compress", flow_run_name="compress-{dataset.name}")
+@flow(name="compress", flow_run_name="compress-{dataset.label}")
 def compress(
     dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
     model: ModelConfig = ModelConfig(),  # noqa: B008

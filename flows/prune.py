@@ -43,10 +43,10 @@ def _own(parameters: dict[str, Any]) -> dict[str, Any]:
 def run_name(parameters: PruneParameters) -> str:
     """`prune-<data>-<model>-<target>`, such as `prune-mnist_5k-simple_net-0.9`."""
     model, target = parameters.model, parameters.target
-    source = model.name or model.factory or Path(model.path or "").stem
+    source = model.label
     amounts = (target.ratio, target.threshold, target.quantile)
     amount = next((value for value in amounts if value is not None), target.pattern)
-    return f"prune-{parameters.dataset.name}-{source}-{amount}"
+    return f"prune-{parameters.dataset.label}-{source}-{amount}"
 
 
 @flow(name="prune", flow_run_name=_run_name)
@@ -114,7 +114,7 @@ def prune(
         check_approval()
     if publish.mlflow:
         open_experiment(publish.mlflow)
-    tag_flow_run(parameters.dataset.name, parameters.importance.criterion)
+    tag_flow_run(parameters.dataset.label, parameters.importance.criterion)
     with pinned():
         outcome = run_stages(parameters, set(refresh), through=wire_explained)
         given = parameters.model_dump(mode="json")

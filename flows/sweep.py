@@ -47,9 +47,9 @@ def _run_name() -> str:
 
 def run_name(p: SweepParameters) -> str:
     """`sweep-<data>-<model>-<axes>`, such as `sweep-mnist_5k-simple_net-ratio-criterion`."""
-    source = p.model.name or p.model.factory or Path(p.model.path or "").stem
+    source = p.model.label
     axes = [name.rpartition(".")[2] for name in p.axes()]
-    return "-".join(["sweep", p.dataset.name, source, *axes])
+    return "-".join(["sweep", p.dataset.label, source, *axes])
 
 
 @flow(name="sweep", flow_run_name=_run_name)
@@ -109,7 +109,7 @@ def sweep(
         check_approval()
     if publish.mlflow:
         open_experiment(publish.mlflow)
-    tag_flow_run(p.dataset.name, "sweep")
+    tag_flow_run(p.dataset.label, "sweep")
     for notice in grid.notices:
         get_run_logger().warning(notice)
     with pinned():

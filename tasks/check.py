@@ -42,7 +42,7 @@ def check(
     from secateur.training.regularizer import sparse
 
     dataset = Dataset(read(data).directory)
-    network = build_model(model, dataset.shape, dataset.classes)
+    network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
     chosen = scope(describe(network), target)
     if isinstance(target.allocation, dict):
         layer_ratios(chosen, target.allocation)

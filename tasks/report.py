@@ -62,7 +62,7 @@ def report(
     evidence, logs = evidence_of(results, explanation, command)
     files = read(exports["files"]).directory / "files" if exports else None
     model = read(final).directory / "model.keras"
-    write_results(output, written, model, evidence, logs, files)
+    write_results(output, written, model, evidence, logs, files, _vectorizer(results))
     get_run_logger().info(summary(written))
     with shown_only():
         _show_in_ui(written, evidence, output)
@@ -111,6 +111,15 @@ def _notices(results: Sequence[StageResult]) -> list[str]:
     """What the stages had to say, each sentence once."""
     said = (note for result in results for note in read(result).metadata.get("notices", ()))
     return list(dict.fromkeys(said))
+
+
+def _vectorizer(results: Sequence[StageResult]) -> Path | None:
+    """What turns texts into the model's tokens, where the data are texts."""
+    for result in results:
+        if result.record.name == "load_data":
+            file = read(result).directory / "vectorizer.keras"
+            return file if file.is_file() else None
+    return None
 
 
 def _show_in_ui(report: Report, evidence: Evidence, output: Path) -> None:

@@ -6,6 +6,7 @@ import json
 
 from secateur.report.evidence import Evidence
 from secateur.report.images import sheet_uri
+from secateur.report.naming import source
 from secateur.report.schema import Report
 from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
@@ -42,13 +43,12 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
 
 def title(report: Report) -> str:
     """Such as `Pruning lenet_5 on mnist_5k`."""
-    return f"Pruning {model_name(report)} on {report.parameters['dataset']['name']}"
+    return f"Pruning {model_name(report)} on {source(report.parameters['dataset'])}"
 
 
 def model_name(report: Report) -> str:
     """What the parameters call the model: an architecture, a file or a factory."""
-    model = report.parameters["model"]
-    return model["name"] or model["path"] or model["factory"]
+    return source(report.parameters["model"])
 
 
 def lost_examples(evidence: Evidence) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from secateur.report.naming import source
 from secateur.report.pages import render
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_plots import choices
@@ -20,13 +21,12 @@ _SECTIONS = {
 def to_html(report: SweepReport) -> str:
     """The text of `sweep.html`."""
     model, dataset = report.parameters["model"], report.parameters["dataset"]
-    name = model["name"] or model["path"] or model["factory"]
     shown = {"notices": bool(report.notices)}
     metric = report.metric[:1].upper() + report.metric[1:]
     return render(
         "sweep.html",
         {"cost": choices(report)},
-        title=f"Sweep of {name} on {dataset['name']}",
+        title=f"Sweep of {source(model)} on {source(dataset)}",
         summary=sweep_summary(report),
         sections=[{"id": i, "title": t} for i, t in _SECTIONS.items() if shown.get(i, True)],
         captions={"cost": f"{metric} on the test split against cost"},
