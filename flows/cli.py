@@ -19,6 +19,7 @@ from flows.commands import (
     compress,
     evaluate,
     inspect,
+    profile,
     prune,
     say,
     search,
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sweep.add(commands)
     search.add(commands)
     sensitivity.add(commands)
+    profile.add(commands)
     compress.add(commands)
     evaluate.add(commands)
     transfer.add(commands)

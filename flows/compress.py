@@ -28,8 +28,8 @@ from tasks.prune_kernels import prune_kernels
 
 R = TypeVar("R", bound=Reference)
 
-FINAL = "weights"
-"""The model of the last step, of which a file with fewer bits is made."""
+FINAL, BITS = "weights", "bits"
+"""The model of the last step but one, and the last step: a file of that model with fewer bits."""
 
 
 class Wired(NamedTuple):
@@ -38,8 +38,8 @@ class Wired(NamedTuple):
     Attributes:
         models: The models.
         evaluations: What they are worth.
-        files: Their LiteRT files; that of `weights` also quantized.
-        measured: Each but `dense` in turns with `dense`.
+        files: Their LiteRT files, and under `bits` those of the last one with fewer bits.
+        measured: Each of `files` but `dense` in turns with `dense`.
     """
 
     models: dict[str, Reference]
@@ -56,44 +56,38 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     model = dense
     if p.steps.kernel is not None:
         cut = run(prune_kernels, model=model, size=p.steps.kernel)
-        models["kernels"] = model = run(
-            fine_tune_stage, data=data, pruned=cut, **tuning(first, dense)
-        )
+        if cut.digest != model.digest:  # there were large kernels
+            model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first, dense))
+            models["kernels"] = model
     _, models["channels"] = wire_rounds(first, run, data, model)
     _, models[FINAL] = wire_rounds(second, run, data, models["channels"])
     evaluations = {
         name: run(evaluate, data=data, model=model, subject=name) for name, model in models.items()
     }
-    quantized = second.export
-    plain = quantized.model_copy(update={"quantize": None})
+    plain = second.export.model_copy(update={"quantize": None, "clusters": None})
+    last = {"model": models[FINAL], "export": second.export}
+    exports = {name: {"model": model, "export": plain} for name, model in models.items()}
     files = {
-        name: run(
-            export,
-            data=data,
-            model=model,
-            export=quantized if name == FINAL else plain,
-            seed=p.seed,
-            subject=name,
-        )
-        for name, model in models.items()
+        name: run(export, data=data, seed=p.seed, subject=name, **what)
+        for name, what in {**exports, BITS: last}.items()
     }
     measured = {
         name: run(
             measure,
             data=data,
             dense=dense,
-            pruned=models[name],
+            pruned=models[FINAL if name == BITS else name],
             dense_files=files["dense"],
             pruned_files=files[name],
             subject=name,
         )
-        for name in models
+        for name in files
         if name != "dense"
     }
     return Wired(dict(models), dict(evaluations), dict(files), dict(measured))
 
 
-@flow(name="compress", flow_run_name="compress-{dataset.name}")
+@flow(name="compress", flow_run_name="compress-{dataset.label}")
 def compress(
     dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
     model: ModelConfig = ModelConfig(),  # noqa: B008

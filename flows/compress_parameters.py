@@ -33,19 +33,26 @@ class StepsConfig(BaseModel):
         "outside their middle goes. Empty: kernels stay as they are.",
     )
     channels: float = Field(
-        default=0.6, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
+        default=0.7, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
     )
     weights: float = Field(
-        default=0.7, gt=0, lt=1, description="Share of the weights that are left that become zero."
+        default=0.75, gt=0, lt=1, description="Share of the weights that are left that become zero."
+    )
+    clusters: int | None = Field(
+        default=32,
+        ge=1,
+        le=65_536,
+        description="Distinct values that each kernel keeps beside zero; see export.clusters.",
     )
     quantize: Quantization = Field(
-        default="int8", description="How the weights that are left are stored; see export.quantize."
+        default="float16",
+        description="How the weights that are left are stored; see export.quantize.",
     )
     accuracy_drop: float = Field(
         default=0.01,
         ge=0,
         le=1,
-        description="How much accuracy on the validation split quantization may lose, as a share.",
+        description="How much accuracy on the validation split the last step may lose, as a share.",
     )
 
 
@@ -68,10 +75,18 @@ class CompressParameters(BaseModel):
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
 
     def channels(self) -> PruneParameters:
-        """The step of channels as a run of `prune`, resolved."""
-        return self._step(
-            TargetConfig(pattern="channel", measure="flops", ratio=self.steps.channels)
+        """The step of channels as a run of `prune`, resolved.
+
+        All layers lose the same share: a global choice by FLOPs would leave the dense layers, which
+        hold most of the bytes.
+        """
+        target = TargetConfig(
+            pattern="channel",
+            measure="flops",
+            allocation="uniform",
+            ratio=self.steps.channels,
         )
+        return self._step(target)
 
     def weights(self) -> PruneParameters:
         """The step of weights, likewise; its export is the last step."""
@@ -81,6 +96,7 @@ class CompressParameters(BaseModel):
         shared = {name: getattr(self, name) for name in type(self).model_fields if name != "steps"}
         export = ExportConfig(
             formats=("litert",),
+            clusters=self.steps.clusters,
             quantize=self.steps.quantize,
             accuracy_drop=self.steps.accuracy_drop,
         )

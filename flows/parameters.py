@@ -110,6 +110,7 @@ class PruneParameters(BaseModel):
         for format in self.export.formats:
             check_installed(format)
         check_output(self.output)
+        self.publish.check()
 
     def _check_first(self) -> None:
         for target in self.first:

@@ -14,6 +14,7 @@ from secateur.training.fit_config import FitConfig
 from tasks.check import check
 from tasks.correct import correct
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.fine_tune_dynamic import fine_tune_dynamic
@@ -42,6 +43,7 @@ StageName = Literal[
     "evaluate",
     "export",
     "measure",
+    "explain",
 ]
 STAGES: tuple[str, ...] = get_args(StageName)
 """The stages whose results are kept, and that `refresh` can name."""
@@ -56,12 +58,14 @@ class Outcome(NamedTuple):
         exports: `files` of the final model, `dense_files` and `measured`, which compares them;
             empty where nothing is exported.
         results: What each stage gave, in order.
+        explanation: That of `explain`, if it was run.
     """
 
     final: Reference
     evaluations: dict[str, Reference]
     exports: dict[str, Reference]
     results: list[StageResult]
+    explanation: Reference | None = None
 
 
 def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], dict[str, R]]:
@@ -85,6 +89,35 @@ def wire(p: PruneParameters, run: Callable[..., R]) -> tuple[R, dict[str, R], di
     return tuned, evaluations, _exports(p, run, data, dense, tuned)
 
 
+def wire_explained(
+    p: PruneParameters, run: Callable[..., R]
+) -> tuple[R, dict[str, R], dict[str, R], R]:
+    """The same, and then what pruning changed, which trials of a sweep do not need."""
+    ran: list[tuple[Stage, dict[str, Any], R]] = []
+
+    def noted(stage: Stage, **arguments: Any) -> R:
+        ran.append((stage, arguments, run(stage, **arguments)))
+        return ran[-1][-1]
+
+    final, evaluations, exports = wire(p, noted)
+    by_name = {stage.name: result for stage, _, result in ran}
+    way, arguments, masked = [each for each in ran if each[0].name == "fine_tune"][-1]
+    if way is fine_tune:  # the others choose masks themselves
+        masked = arguments["pruned"]
+    gradual = p.target.schedule == "gradual"
+    explanation = run(
+        explain,
+        data=by_name["load_data"],
+        dense=by_name["train"],
+        tuned=final,
+        scores=by_name["importance"] if has_scores(p) and not gradual else None,
+        masks=None if p.target.cuts and not gradual else masked,
+        fits=[result for stage, _, result in ran if stage.name in ("train", "fine_tune")],
+        objective=p.objective,
+    )
+    return final, evaluations, exports, explanation
+
+
 def _exports(
     p: PruneParameters, run: Callable[..., R], data: R, dense: R, tuned: R
 ) -> dict[str, R]:
@@ -96,7 +129,7 @@ def _exports(
     timed = tuple(format for format in p.export.formats if format in ("litert", "onnx"))
     if not timed:
         return {"files": files}
-    plain = p.export.model_copy(update={"formats": timed, "quantize": None})
+    plain = p.export.model_copy(update={"formats": timed, "quantize": None, "clusters": None})
     beside = run(export, model=dense, export=plain, subject="dense", **how)
     models = {"dense": dense, "pruned": tuned}
     measured = run(measure, data=data, **models, dense_files=beside, pruned_files=files)
@@ -224,7 +257,8 @@ def stage_runner(
     def run(stage: Stage, **arguments) -> StageResult:
         if stage is train and train.find(**arguments) is None:
             regularizers = (p.train.regularizer, p.fine_tune.regularizer)
-            check(arguments["data"], p.model, p.target, regularizers)
+            trainings = {"train": p.train, "fine_tune": p.fine_tune}
+            check(arguments["data"], p.model, p.target, regularizers, trainings, p.objective)
         result = stage(refresh=stage.name in refresh, **arguments)
         done.append(result)
         return result
@@ -238,13 +272,14 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
     Args:
         p: Resolved parameters.
         refresh: Stages to run again though their results are in the store.
-        through: `wire`, or one that stops earlier; the outcome then has no evaluations.
+        through: `wire`, `wire_explained`, or one that stops earlier; the outcome then has no
+            evaluations.
     """
     run, done = stage_runner(p, refresh)
     last = through(p, run)
-    if through is wire:
-        final, evaluations, exports = last
-        return Outcome(final, evaluations, exports, done)
+    if through in (wire, wire_explained):
+        final, evaluations, exports, *explanation = last
+        return Outcome(final, evaluations, exports, done, *explanation)
     return Outcome(last[-1], {}, {}, done)
 
 

@@ -9,8 +9,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from flows.command_line import command_line
 from flows.parameters import PruneParameters, Seed
-from flows.pipeline import StageName, check_stages, run_stages
+from flows.pipeline import StageName, check_stages, run_stages, wire_explained
 from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
@@ -19,6 +20,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
+from secateur.report.tracking import open_experiment
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
@@ -27,6 +29,7 @@ from tasks.approval import approved, check_approval, rejected
 from tasks.pinned import pinned
 from tasks.report import gather, report
 from tasks.tags import tag_flow_run
+from tasks.track import track_run
 
 
 def _run_name() -> str:
@@ -40,10 +43,10 @@ def _own(parameters: dict[str, Any]) -> dict[str, Any]:
 def run_name(parameters: PruneParameters) -> str:
     """`prune-<data>-<model>-<target>`, such as `prune-mnist_5k-simple_net-0.9`."""
     model, target = parameters.model, parameters.target
-    source = model.name or model.factory or Path(model.path or "").stem
+    source = model.label
     amounts = (target.ratio, target.threshold, target.quantile)
     amount = next((value for value in amounts if value is not None), target.pattern)
-    return f"prune-{parameters.dataset.name}-{source}-{amount}"
+    return f"prune-{parameters.dataset.label}-{source}-{amount}"
 
 
 @flow(name="prune", flow_run_name=_run_name)
@@ -79,7 +82,7 @@ def prune(
         objective: What the model is for, and measured by.
         export: In which formats the final model is written; each file is checked.
         seed: One integer for everything, at least 0.
-        output: The folder of report.json, report.md and model.keras.
+        output: The folder of report.json, report.html, model.keras and what else the run leaves.
         publish: When results are written, and who is told.
         refresh: Stages to run again though their results are in the store.
 
@@ -109,16 +112,18 @@ def prune(
     check_stages(refresh)
     if publish.approval:
         check_approval()
-    tag_flow_run(parameters.dataset.name, parameters.importance.criterion)
+    if publish.mlflow:
+        open_experiment(publish.mlflow)
+    tag_flow_run(parameters.dataset.label, parameters.importance.criterion)
     with pinned():
-        outcome = run_stages(parameters, set(refresh))
+        outcome = run_stages(parameters, set(refresh), through=wire_explained)
         given = parameters.model_dump(mode="json")
         if publish.approval:
             found = gather(given, outcome.results, outcome.evaluations, outcome.exports)
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
-        return report(
+        written = report(
             given,
             outcome.results,
             outcome.evaluations,
@@ -126,7 +131,12 @@ def prune(
             outcome.final,
             parameters.output,
             publish.accuracy_bar,
+            outcome.explanation,
+            command_line(parameters),
         )
+        if publish.mlflow:
+            track_run(publish.mlflow, written, outcome.results, parameters.output)
+        return written
 
 
 if __name__ == "__main__":

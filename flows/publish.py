@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.report.tracking import check_tracking
 from secateur.schema import tell_bounds
 
 
@@ -25,3 +26,17 @@ class PublishConfig(BaseModel):
         description="The lowest accuracy on the test split that is good enough; of one below it "
         "the event secateur.accuracy.low tells, which an automation can pass on. Empty: no bar.",
     )
+    mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = Field(
+        default=None,
+        description="Name of the experiment in MLflow that the run is written to as well; the "
+        "server is that of the environment variable MLFLOW_TRACKING_URI. Empty: none.",
+    )
+
+    def check(self) -> None:
+        """Refuses what this machine has not installed.
+
+        Raises:
+            ValueError: One sentence.
+        """
+        if self.mlflow is not None:
+            check_tracking()

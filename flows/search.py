@@ -42,8 +42,8 @@ def _run_name() -> str:
 
 def run_name(p: SearchParameters) -> str:
     """`search-<data>-<model>-<pattern>`, such as `search-mnist_5k-lenet_5-channel`."""
-    source = p.model.name or p.model.factory or Path(p.model.path or "").stem
-    return "-".join(["search", p.dataset.name, source, *p.target.pattern])
+    source = p.model.label
+    return "-".join(["search", p.dataset.label, source, *p.target.pattern])
 
 
 @flow(name="search", flow_run_name=_run_name)
@@ -98,7 +98,7 @@ def search(
     runs = p.check()
     if publish.approval:
         check_approval()
-    tag_flow_run(p.dataset.name, "search")
+    tag_flow_run(p.dataset.label, "search")
     with pinned():
         found = _search(p, runs)
         shared = json.loads(p.model_dump_json())

@@ -192,6 +192,11 @@ class SearchParameters(SensitivityParameters):
                     f"search.strategy {self.search.strategy} trains candidates in parts, which "
                     f"fine_tune.dynamic {self.fine_tune.dynamic.method} does not allow; use guided."
                 )
+            if self.fine_tune.rewind != "none":
+                raise ValueError(
+                    f"search.strategy {self.search.strategy} trains candidates in parts, which "
+                    f"fine_tune.rewind {self.fine_tune.rewind} does not allow; use guided."
+                )
             if "layer" in self.target.pattern or any(":" in one for one in self.target.pattern):
                 raise ValueError(
                     f"search.strategy {self.search.strategy} looks for a ratio for each layer, "

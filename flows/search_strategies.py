@@ -49,14 +49,16 @@ def make_strategy(
     """
     numbers = itertools.count()
     measure = _measure_for(run.target, goal)
+    timed = "latency_ms" in (goal.objective, *goal.limits)
 
     def waypoints(way: str) -> Waypoints:
-        found = wire_waypoints(run, ground, way, measure, stage_runner(run)[0])
+        found = wire_waypoints(run, ground, way, measure, timed, stage_runner(run)[0])
         text = (read(found).directory / "waypoints.json").read_text()
         return Waypoints.model_validate_json(text)
 
     def bisection(way: str) -> Bisection:
-        return Bisection(goal, waypoints(way), numbers)
+        found = waypoints(way)
+        return Bisection(goal, found, numbers, _guess(found, goal, whole))
 
     if run.target.n_of_m:
         return bisection("loss")
@@ -67,6 +69,15 @@ def make_strategy(
     if goal.accuracy_drop is not None:
         return bisection("loss")
     return Turns([bisection("loss"), bisection("ratio")])
+
+
+def _guess(found: Waypoints, goal: Goal, whole: dict[str, float]) -> int | None:
+    """The first waypoint that a limit on latency is met at, by the table of this machine."""
+    if "latency_ms" not in goal.limits:
+        return None
+    share = goal.limits["latency_ms"] / whole["latency_ms"]
+    shares = [point.latency for point in found.points]
+    return next((i for i, own in enumerate(shares) if own is not None and own <= share), None)
 
 
 def _study(

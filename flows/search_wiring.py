@@ -11,6 +11,7 @@ from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.store import Reference
 from tasks.fine_tune_rung import fine_tune_rung
 from tasks.importance import importance
+from tasks.profile import profile
 from tasks.prune_shrink import prune_shrink
 from tasks.sensitivity import sensitivity
 from tasks.validate import validate
@@ -43,9 +44,15 @@ def wire_sensitivity(
 
 
 def wire_waypoints(
-    p: PruneParameters, ground: Ground, way: str, measure: str, run: Callable[..., R]
+    p: PruneParameters,
+    ground: Ground,
+    way: str,
+    measure: str,
+    timed: bool,
+    run: Callable[..., R],
 ) -> R:
-    """The waypoints from the model that `wire_sensitivity` gave."""
+    """The waypoints from the model that `wire_sensitivity` gave, with latencies if `timed`."""
+    more = {"table": run(profile)} if timed else {}
     return run(
         waypoints,
         **ground._asdict(),
@@ -54,6 +61,7 @@ def wire_waypoints(
         measure=measure,
         importance=p.importance,
         seed=p.seed,
+        **more,
     )
 
 

@@ -27,8 +27,8 @@ def _run_name() -> str:
     names = SensitivityParameters.model_fields
     given = {k: v for k, v in flow_run.parameters.items() if k in names}
     p = SensitivityParameters.model_validate(given)
-    source = p.model.name or p.model.factory or Path(p.model.path or "").stem
-    return "-".join(["sensitivity", p.dataset.name, source, *p.target.pattern])
+    source = p.model.label
+    return "-".join(["sensitivity", p.dataset.label, source, *p.target.pattern])
 
 
 @flow(name="sensitivity", flow_run_name=_run_name)
@@ -65,7 +65,7 @@ def sensitivity(
     names = SensitivityParameters.model_fields
     p = SensitivityParameters.model_validate({name: given[name] for name in names})
     runs = p.check()
-    tag_flow_run(p.dataset.name, "sensitivity")
+    tag_flow_run(p.dataset.label, "sensitivity")
     with pinned():
         found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)[0]) for run in runs]
         report = sensitivity_report([each.sensitivity for each in found], runs[0].output)

@@ -24,6 +24,7 @@ from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.sweep import SweepReport
+from secateur.report.tracking import open_experiment
 from secateur.store import StoreError
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
@@ -33,6 +34,7 @@ from tasks.pinned import pinned
 from tasks.progress import counted
 from tasks.sweep_report import TrialOutcome, preview, sweep_report, to_markdown
 from tasks.tags import tag_flow_run
+from tasks.track import track_sweep
 
 Advance = Callable[[Job, Result], None]
 
@@ -45,9 +47,9 @@ def _run_name() -> str:
 
 def run_name(p: SweepParameters) -> str:
     """`sweep-<data>-<model>-<axes>`, such as `sweep-mnist_5k-simple_net-ratio-criterion`."""
-    source = p.model.name or p.model.factory or Path(p.model.path or "").stem
+    source = p.model.label
     axes = [name.rpartition(".")[2] for name in p.axes()]
-    return "-".join(["sweep", p.dataset.name, source, *axes])
+    return "-".join(["sweep", p.dataset.label, source, *axes])
 
 
 @flow(name="sweep", flow_run_name=_run_name)
@@ -105,7 +107,9 @@ def sweep(
     grid = p.check()
     if publish.approval:
         check_approval()
-    tag_flow_run(p.dataset.name, "sweep")
+    if publish.mlflow:
+        open_experiment(publish.mlflow)
+    tag_flow_run(p.dataset.label, "sweep")
     for notice in grid.notices:
         get_run_logger().warning(notice)
     with pinned():
@@ -116,7 +120,7 @@ def sweep(
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
-        return sweep_report(
+        written = sweep_report(
             shared,
             p.axes(),
             outcomes,
@@ -124,6 +128,9 @@ def sweep(
             p.output.expanduser(),
             publish.accuracy_bar,
         )
+        if publish.mlflow:
+            track_sweep(publish.mlflow, written)
+        return written
 
 
 def _run_all(p: SweepParameters, grid: Grid) -> list[TrialOutcome]:

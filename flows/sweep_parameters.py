@@ -187,6 +187,7 @@ class SweepParameters(BaseModel):
             )
         if self.runner != "dask" and self.address:
             raise ValueError(f"address is given, but runner is {self.runner}; use runner dask.")
+        self.publish.check()
         grid = self.grid()
         for trial in {_key(_without_seeds(t.parameters)): t for t in grid.trials}.values():
             trial.parameters.check()

@@ -38,6 +38,7 @@ from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
 from secateur.report.transfer import TransferReport, model_table, transfer_summary
 from secateur.search.curves import Sensitivity
+from secateur.search.latency_table import LatencyTable
 
 if TYPE_CHECKING:
     from secateur.evaluation.any_file import FileEvaluation
@@ -198,6 +199,19 @@ class Terminal:
             highlight=False,
             markup=False,
             soft_wrap=True,
+        )
+
+    def show_profile(self, table: LatencyTable) -> None:
+        """Milliseconds of single operations, on standard output."""
+        console = _results()
+        rows = [
+            [kind, f"{flops:,.0f}", f"{ms:.4f}"]
+            for kind, points in table.kinds.items()
+            for flops, ms in points
+        ]
+        console.print(_table(["operation", "FLOPs", "milliseconds"], rows))
+        console.print(
+            f"A call that computes next to nothing takes {table.call:.4f} ms.", highlight=False
         )
 
     def show_search(self, report: SearchReport, output: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -10,6 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.training.fit_config import FitConfig
+from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.regularizer_config import RegularizerConfig
 from tasks.quiet import import_tensorflow
 from tasks.stage import read
@@ -21,24 +23,33 @@ def check(
     model: ModelConfig,
     target: TargetConfig,
     regularizers: Sequence[RegularizerConfig] = (),
+    trainings: Mapping[str, FitConfig] | None = None,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008  (frozen)
 ) -> None:
     """Builds the model once, untrained, and refuses what does not fit.
 
     Raises:
         ValueError: One sentence: the model does not fit the data, or the target selects nothing,
-            or a penalty has nothing to act on.
+            or a penalty has nothing to act on, or a training or the objective does not fit.
     """
     import_tensorflow()
     from secateur.datasets.dataset import Dataset
     from secateur.models.build import build_model
     from secateur.sparsity.layout import describe
     from secateur.sparsity.scope import layer_ratios, scope
+    from secateur.training.fit import check_fit
+    from secateur.training.objective import Objective
     from secateur.training.regularizer import sparse
 
     dataset = Dataset(read(data).directory)
-    network = build_model(model, dataset.shape, dataset.classes)
+    network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
     chosen = scope(describe(network), target)
     if isinstance(target.allocation, dict):
         layer_ratios(chosen, target.allocation)
     for config in regularizers:
         sparse(network, config, steps=1)
+    goal = Objective.of(objective, dataset.task)
+    goal.metrics(network)
+    for group, training in (trainings or {}).items():
+        if training.epochs:
+            check_fit(network, dataset.train, dataset.validation, training, goal, group)

@@ -24,6 +24,7 @@ _NAMES = {
     "kernels": "kernels cut",
     "channels": "channels removed",
     "weights": "weights removed",
+    "bits": "clustered, quantized",
 }
 
 
@@ -45,7 +46,7 @@ def compress_report(
     Args:
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
-        wired: Artifacts of `models`, `evaluations`, `files` and `measured`, by subject.
+        wired: Artifacts by subject; see `flows.compress.Wired`.
         output: The output folder.
     """
     said = (note for result in results for note in read(result).metadata.get("notices", ()))
@@ -53,12 +54,12 @@ def compress_report(
         schema_version=1,
         parameters=parameters,
         steps=_steps(wired),
-        exports=records(wired["files"]["weights"]),
+        exports=records(wired["files"]["bits"]),
         stages=[result.record for result in results],
         notices=list(dict.fromkeys(said)),
     )
     text = compress_markdown(report)
-    files = read(wired["files"]["weights"]).directory / "files"
+    files = read(wired["files"]["bits"]).directory / "files"
     model = read(wired["models"]["weights"]).directory / "model.keras"
 
     def write(partial: Path) -> None:
@@ -73,26 +74,32 @@ def compress_report(
 
 
 def _steps(wired: Mapping[str, Mapping[str, Reference]]) -> list[Step]:
+    costs = {
+        subject: Evaluation.model_validate_json(
+            (read(evaluation).directory / "evaluation.json").read_text()
+        ).cost
+        for subject, evaluation in wired["evaluations"].items()
+    }
     steps = []
-    for subject, evaluation in wired["evaluations"].items():
-        text = (read(evaluation).directory / "evaluation.json").read_text()
-        cost = Evaluation.model_validate_json(text).cost
-        counts = {"parameters": cost.parameters, "nonzero": cost.nonzero, "flops": cost.flops}
-        timed = _latencies(wired["measured"].get(subject) or wired["measured"]["channels"])
+    for subject, name in _NAMES.items():
+        if subject not in wired["files"]:
+            continue
+        record = records(wired["files"][subject])[-1]
+        timed = _latencies(wired["measured"]["channels" if subject == "dense" else subject])
         dense = timed["dense"]["litert-1"]
-        for record in records(wired["files"][subject]):
-            format, _, quantized = record.name.partition("-")
-            runtime = f"{format}-{quantized}-1" if quantized else "litert-1"
-            steps.append(
-                Step(
-                    name=f"quantized ({quantized})" if quantized else _NAMES[subject],
-                    metrics=record.metrics if quantized else cost.metrics,
-                    bytes=record.bytes,
-                    latency_ms=dense if subject == "dense" else timed["fine_tuned"][runtime],
-                    dense_latency_ms=dense,
-                    **counts,
-                )
+        cost = costs["weights" if subject == "bits" else subject]
+        steps.append(
+            Step(
+                name=name,
+                metrics=record.metrics if subject == "bits" else cost.metrics,
+                parameters=cost.parameters,
+                nonzero=cost.nonzero,
+                flops=cost.flops,
+                bytes=record.bytes,
+                latency_ms=dense if subject == "dense" else timed["fine_tuned"][f"{record.name}-1"],
+                dense_latency_ms=dense,
             )
+        )
     return steps
 
 

@@ -1,21 +1,21 @@
-"""The stage `load_data`: TFDS -> train, validation and test splits."""
+"""The stage `load_data`: any source -> train, validation and test splits."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from secateur.datasets.config import DatasetConfig
-from secateur.datasets.names import prepared_fingerprint
+from secateur.datasets.names import outside_fingerprint
 from tasks.stage import Build, Product, stage
 
 
 def _outside(dataset: DatasetConfig) -> Any:
-    return prepared_fingerprint(dataset)
+    return outside_fingerprint(dataset)
 
 
 @stage(outside=_outside)
 def load_data(build: Build, dataset: DatasetConfig) -> Product:
-    """Loads a data set by TFDS and keeps its splits as arrays."""
+    """Loads a data set and keeps its splits as arrays."""
     from secateur.datasets.load import materialize
 
     loaded = materialize(dataset, build.directory)

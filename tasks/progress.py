@@ -45,8 +45,11 @@ displays: list[Display] = []
 
 
 @contextlib.contextmanager
-def epochs_shown(stage: str, epochs: int) -> Iterator[Progress]:
-    """Gives a function to call with the epochs done and the metrics, while a training runs."""
+def epochs_shown(stage: str, epochs: int, unit: str = "epoch") -> Iterator[Progress]:
+    """Gives a function to call with the epochs done and the metrics, while a training runs.
+
+    What goes on in other steps than epochs says by `unit` what they are.
+    """
     for display in displays:
         display.begin(stage, epochs)
     in_ui = _InUi(stage, epochs)
@@ -55,7 +58,7 @@ def epochs_shown(stage: str, epochs: int) -> Iterator[Progress]:
         for display in displays:
             display.advance(epoch, metrics)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        in_ui.advance(epoch, f"epoch {epoch:.1f} of {epochs}: {shown}")
+        in_ui.advance(epoch, f"{unit} {epoch:.1f} of {epochs}{': ' if shown else ''}{shown}")
 
     try:
         yield progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
 
@@ -25,14 +26,16 @@ def prune_rewriting(
     from secateur.training.batches import calibration
 
     network = load_model(read(model).directory / "model.keras")
-    masks = rewrite(
-        network,
-        calibration(Dataset(read(data).directory).train, importance.examples, seed),
-        target,
-        examples=importance.examples,
-        batch_size=importance.batch_size,
-        seed=seed,
-    )
+    with epochs_shown("prune", 100, unit="percent") as progress:
+        masks = rewrite(
+            network,
+            calibration(Dataset(read(data).directory).train, importance.examples, seed),
+            target,
+            examples=importance.examples,
+            batch_size=importance.batch_size,
+            seed=seed,
+            progress=lambda done, total: progress(100 * done / total, {}),
+        )
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), masks.digest()])

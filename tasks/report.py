@@ -12,13 +12,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from secateur.evaluation.schema import Evaluation
+from secateur.report.evidence import Evidence
 from secateur.report.files import write_results
-from secateur.report.markdown import to_markdown
+from secateur.report.markdown import lost_examples, to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
 from tasks.announce import announce
 from tasks.connection import shown_only
+from tasks.evidence import evidence_of
 from tasks.exported import records, with_exports
 from tasks.stage import StageResult, can_pass, read
 
@@ -40,8 +42,10 @@ def report(
     final: Reference,
     output: Path,
     bar: float | None = None,
+    explanation: Reference | None = None,
+    command: str = "",
 ) -> Report:
-    """Writes report.json, report.md and model.keras; always runs.
+    """Writes report.json, report.md, report.html, model.keras and its card; always runs.
 
     Args:
         parameters: All groups, as plain JSON.
@@ -51,13 +55,17 @@ def report(
         final: The artifact that holds the final model.
         output: The output folder.
         bar: The lowest accuracy that is good enough.
+        explanation: The artifact of the stage `explain`, if the run had it.
+        command: What runs the same again.
     """
     written = gather(parameters, results, evaluations, exports)
+    evidence, logs = evidence_of(results, explanation, command)
     files = read(exports["files"]).directory / "files" if exports else None
-    write_results(output, written, read(final).directory / "model.keras", files)
+    model = read(final).directory / "model.keras"
+    write_results(output, written, model, evidence, logs, files, _vectorizer(results))
     get_run_logger().info(summary(written))
     with shown_only():
-        _show_in_ui(written)
+        _show_in_ui(written, evidence, output)
     _announce(written, bar, output)
     return written
 
@@ -105,8 +113,20 @@ def _notices(results: Sequence[StageResult]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _show_in_ui(report: Report) -> None:
-    create_markdown_artifact(to_markdown(report), key="report", description="The run's report")
+def _vectorizer(results: Sequence[StageResult]) -> Path | None:
+    """What turns texts into the model's tokens, where the data are texts."""
+    for result in results:
+        if result.record.name == "load_data":
+            file = read(result).directory / "vectorizer.keras"
+            return file if file.is_file() else None
+    return None
+
+
+def _show_in_ui(report: Report, evidence: Evidence, output: Path) -> None:
+    text = f"{to_markdown(report)}\nWith charts, masks and examples: `{output}/report.html`\n"
+    create_markdown_artifact(
+        f"{text}{lost_examples(evidence)}", key="report", description="The run's report"
+    )
     header, rows = layer_table(report)
     table = [dict(zip(header, row, strict=True)) for row in rows]
     create_table_artifact(table, key="layers", description="Sparsity of each layer")

@@ -32,6 +32,7 @@ from secateur.search.goal import Goal
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from tasks.announce import announce
+from tasks.connection import shown_only
 from tasks.stage import can_pass, read
 
 
@@ -112,7 +113,8 @@ def search_report(
     report = gather(parameters, found)
     write_search(output, report, found.best.config, read(found.best.model).directory)
     get_run_logger().info(search_summary(report))
-    _show_in_ui(report, output)
+    with shown_only():
+        _show_in_ui(report, output)
     sparsity = 1 - (found.best.costs["nonzero"] or 0) / (found.dense_costs["nonzero"] or 1)
     facts = {"trials": sum(len(step.trials) for step in report.steps), "output": str(output)}
     announce(report.winner.test.mean, sparsity, bar, facts)

@@ -14,6 +14,7 @@ from secateur.report.search_files import write_sensitivity
 from secateur.report.search_tables import sensitivity_summary, sensitivity_table
 from secateur.search.curves import Sensitivity
 from secateur.store import Reference
+from tasks.connection import shown_only
 from tasks.stage import can_pass, read
 
 
@@ -31,12 +32,18 @@ def sensitivity_report(references: Sequence[Reference], output: Path) -> list[Se
         for each in references
     ]
     write_sensitivity(output, found)
-    for place, each in enumerate(found):
+    for each in found:
         get_run_logger().info(sensitivity_summary(each))
+    with shown_only():
+        _show_in_ui(found, output)
+    return found
+
+
+def _show_in_ui(found: Sequence[Sensitivity], output: Path) -> None:
+    for place, each in enumerate(found):
         header, rows = sensitivity_table(each)
         table = [dict(zip(header, row, strict=True)) for row in rows]
         create_table_artifact(table, key=f"sensitivity-{place + 1}", description=each.pattern)
     picture = base64.b64encode((output / "sensitivity.png").read_bytes()).decode()
     text = f"# Sensitivity\n\n![Sensitivity](data:image/png;base64,{picture})\n"
     create_markdown_artifact(text, key="sensitivity", description="Each layer pruned alone")
-    return found

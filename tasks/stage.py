@@ -81,8 +81,8 @@ class Product(NamedTuple):
 class Stage:
     """A stage as a callable. Called inside a flow, it runs as a Prefect task.
 
-    Its arguments are references (the artifacts it reads), pydantic models and plain values (its
-    parameters); `subject` and `round` label it, and `refresh` builds it again.
+    Its arguments are references or lists of them (the artifacts it reads), pydantic models and
+    plain values (its parameters); `subject` and `round` label it, and `refresh` builds it again.
     """
 
     def __init__(self, name: str, work: Callable[..., Product], outside: Callable[..., Any] | None):
@@ -111,15 +111,15 @@ class Stage:
         bound = self._signature.bind(build=None, **arguments)
         bound.apply_defaults()
         values = {name: value for name, value in bound.arguments.items() if name != "build"}
-        upstream = {name: v.digest for name, v in values.items() if isinstance(v, Reference)}
-        parameters = {name: v for name, v in values.items() if not isinstance(v, Reference)}
+        upstream = {name: _digests(v) for name, v in values.items() if _refers(v)}
+        parameters = {name: v for name, v in values.items() if not _refers(v)}
         return {
             "stage": self.name,
             "source": source_digest(ROOT / "tasks" / self._file, ROOT).digest,
             "parameters": parameters,
             "upstream": upstream,
             "outside": self._outside(**parameters) if self._outside else None,
-            "versions": _versions(),
+            "versions": versions(),
         }
 
     def _run(
@@ -220,6 +220,16 @@ def stage(
     return lambda work: Stage(name or work.__name__, work, outside)
 
 
+def _refers(value: Any) -> bool:
+    """Whether an argument is an artifact, or a list of some."""
+    listed = isinstance(value, list) and value and isinstance(value[0], Reference)
+    return isinstance(value, Reference) or bool(listed)
+
+
+def _digests(value: Any) -> Any:
+    return [each.digest for each in value] if isinstance(value, list) else value.digest
+
+
 def read(reference: Reference) -> Artifact:
     """The artifact that a stage got a reference to."""
     return open_store().open(reference)
@@ -266,9 +276,20 @@ def _task_run_name(name: str) -> Callable[[], str]:
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of what every result depends on: Python, the store's format, and libraries."""
     packages = {name: metadata.version(name) for name in _VERSIONED}
     return {"python": platform.python_version(), "store": str(STORE_FORMAT), **packages}
 
 
-__all__ = ["Build", "Product", "Stage", "StageRecord", "StageResult", "can_pass", "read", "stage"]
+__all__ = [
+    "Build",
+    "Product",
+    "Stage",
+    "StageRecord",
+    "StageResult",
+    "can_pass",
+    "read",
+    "stage",
+    "versions",
+]

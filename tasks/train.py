@@ -41,7 +41,7 @@ def train(
     dataset = Dataset(read(data).directory)
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
-    network = build_model(model, dataset.shape, dataset.classes)
+    network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
     early = None if train.keep_epoch is None else EarlyWeights(network, train.keep_epoch)
     with epochs_shown("train", train.epochs or 0) as progress:
         history = fit(

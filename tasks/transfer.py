@@ -22,7 +22,7 @@ def transfer(build: Build, source: Reference, data: Reference, seed: int) -> Pro
     network, head = replace_head(
         load_model(read(source).directory / "model.keras"), dataset.classes
     )
-    check_fits(network, dataset.shape, dataset.classes)
+    check_fits(network, dataset.shape, dataset.classes, dataset.traits)
     masks = masks_of_zeros(network, without=head)
     if masks:
         masks.save(build.directory / "masks.npz")

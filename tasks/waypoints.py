@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
@@ -23,6 +23,7 @@ def waypoints(
     seed: int,
     sensitivity: Reference,
     scores: Reference | None = None,
+    table: Reference | None = None,
 ) -> Product:
     """Predicts what each target leaves, without pruning or building anything."""
     from secateur.datasets.dataset import Dataset
@@ -41,6 +42,7 @@ def waypoints(
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         calibration(dataset.train, importance.examples, seed),
         Objective.of(ObjectiveConfig(), dataset.task).loss(network),
+        _table(table),
     )
     if way == "ratio":
         found = by_ratio(predictor, target, measure)
@@ -49,3 +51,11 @@ def waypoints(
         found = by_loss(predictor, target, measure, Sensitivity.model_validate_json(text))
     (build.directory / "waypoints.json").write_text(found.model_dump_json(indent=1))
     return Product(digest_of(found), {})
+
+
+def _table(reference: Reference | None) -> Any:
+    from secateur.search.latency_table import LatencyTable
+
+    if reference is None:
+        return None
+    return LatencyTable.model_validate_json((read(reference).directory / "table.json").read_text())

@@ -35,7 +35,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "prune", error)
-    from flows.pipeline import check_stages, find
+    from flows.pipeline import check_stages, find_through, wire_explained
 
     try:
         check_stages(namespace.refresh)
@@ -49,6 +49,6 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         terminal.show(prune(**fields, refresh=namespace.refresh), parameters.output)
 
     def stored() -> bool:
-        return not namespace.refresh and find(parameters) is not None
+        return not namespace.refresh and find_through(wire_explained, parameters) is not None
 
     return run_flow("prune", console, work, stored)

@@ -24,12 +24,13 @@ class CorrectConfig(BaseModel):
         description="Layer by layer, so that outputs are those of the dense model again: none; "
         "bias (the mean of what is missing goes into the bias); least_squares (the weights that "
         "stay are fitted anew, and biases with them). Empty: least_squares where no fine-tuning "
-        "follows, which gains nothing from it; else none.",
+        "follows, which gains little from it; else none.",
     )
     batch_norm: bool | None = Field(
         default=None,
         description="Measure the statistics of BatchNormalization anew; where channels, heads or "
-        "layers are removed it is done in any case. Empty: unless method is none.",
+        "layers are removed it is done in any case. It helps a fine-tuning as well. Empty: unless "
+        "method is none.",
     )
     examples: int = Field(
         default=2048,

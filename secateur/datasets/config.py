@@ -1,21 +1,73 @@
 """Parameters of the data set."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from secateur.datasets.traits import Task
+from secateur.factories import PATTERN
 from secateur.schema import tell_bounds
+
+_Size = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
 class DatasetConfig(BaseModel):
-    """The data that trains, calibrates and measures the model."""
+    """The data that trains, calibrates and measures the model: of TFDS, of a file, or made."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra=tell_bounds, title="Data set"
     )
 
-    name: str = Field(
+    name: str | None = Field(
         default="mnist_5k",
         min_length=1,
-        description="Bundled `mnist_5k` or `digits`, or any TFDS name (`cifar10`, `mnist:3.0.1`).",
+        description="A bundled set (`mnist_5k`, `digits`, `breast_cancer`, `wine`, `diabetes`, "
+        "`languages`), or any TFDS name (`cifar10`, `mnist:3.0.1`). Leave empty where a path or a "
+        "factory is given.",
+    )
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Your own data: a `.csv`, `.parquet`, `.npz` or `.tfrecord` file, a folder "
+        "with a folder of images for each class, or a folder whose files or folders `train`, "
+        "`test` and, if there is one, `validation` are such data.",
+    )
+    factory: str | None = Field(
+        default=None,
+        pattern=PATTERN,
+        description="`package.module:function`, which returns a tf.data.Dataset of single pairs "
+        "(input, target), or a dict of them by split. Only from modules that the operator allows "
+        "(SECATEUR_MODEL_MODULES).",
+    )
+    features: tuple[str, ...] = Field(
+        default=(),
+        description="Columns or keys of the inputs. Default: all but the target's. Columns of "
+        "numbers make one vector; arrays of an .npz file or a TFRecord are inputs of their own.",
+    )
+    target: tuple[str, ...] = Field(
+        default=(),
+        description="Columns or keys of what the model shall give. Default: `label`, `target` or "
+        "`y`, whichever there is.",
+    )
+    task: Task | None = Field(
+        default=None,
+        description="What the model shall do. Default: regression where targets are no integers "
+        "(several targets of zeros and ones: multi_label), else classification, and "
+        "token_classification where each example has a sequence of labels. language_model takes "
+        "text alone, and the target is the next token.",
+    )
+    classes: int | None = Field(
+        default=None,
+        ge=2,
+        le=1_000_000,
+        description="Number of classes, where labels are numbers from 0. Default: what is found.",
+    )
+    shape: tuple[_Size, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Shape of one example's input, where a table or a TFRecord holds flat numbers "
+        "(28 28 1 of 784 columns of pixels).",
     )
     data_dir: str | None = Field(
         default=None,
@@ -29,8 +81,63 @@ class DatasetConfig(BaseModel):
         description="Share of the training split held out for validation: every choice is made "
         "on it, never on the test split. Unused where the data set has a validation split.",
     )
+    test: float = Field(
+        default=0.2,
+        gt=0,
+        le=0.5,
+        description="Share of a path or a factory held out as the test split, where it has none; "
+        "the same examples every time, and the same share of each class.",
+    )
     image_size: tuple[int, int] | None = Field(
         default=None,
         description="Height and width in pixels that images are resized to. "
         "Needed where the images differ in size.",
     )
+    tokens: Literal["word", "character"] = Field(
+        default="word",
+        description="What a text is taken apart into: words (lower case, without punctuation) or "
+        "characters.",
+    )
+    vocabulary: int = Field(
+        default=10_000,
+        ge=3,
+        le=10_000_000,
+        description="Tokens to tell apart at most, the most frequent ones of the training split; "
+        "two of them stand for padding and for all others.",
+    )
+    text_length: int | None = Field(
+        default=None,
+        ge=2,
+        le=1_000_000,
+        description="Tokens of a text; longer ones are cut, shorter ones padded. "
+        "Default: what covers 95 % of the training split, at most 512; of a language model 64.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_gives_way(cls, data: Any) -> Any:
+        own = isinstance(data, dict) and (data.get("path") or data.get("factory"))
+        return {**data, "name": None} if own and "name" not in data else data
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "DatasetConfig":
+        given = [f for f in ("name", "path", "factory") if getattr(self, f) is not None]
+        if len(given) != 1:
+            got = "none of them" if not given else " and ".join(f"dataset.{f}" for f in given)
+            raise ValueError(
+                f"give exactly one of dataset.name, dataset.path and dataset.factory, not {got}"
+            )
+        both = sorted(set(self.features) & set(self.target))
+        if both:
+            raise ValueError(f"{both[0]!r} is both in dataset.features and in dataset.target")
+        if self.task == "language_model" and self.target:
+            raise ValueError(
+                "dataset.target is given, but the target of a language_model is the next token; "
+                "leave it out"
+            )
+        return self
+
+    @property
+    def label(self) -> str:
+        """What the data set is called: its name, its file's name or its factory."""
+        return self.name or self.factory or Path(self.path or "").name

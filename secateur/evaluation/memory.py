@@ -53,9 +53,9 @@ def _measure(path: Path, inputs: Any) -> int:
     from secateur.evaluation.runtimes import open_model
 
     if path.suffix == ".tflite":  # what an import takes does not count
-        import secateur.evaluation.runtimes.litert
+        from secateur.evaluation.runtimes import litert  # noqa: F401
     else:
-        import secateur.evaluation.runtimes.onnx  # noqa: F401
+        from secateur.evaluation.runtimes import onnx  # noqa: F401
     named = inputs if isinstance(inputs, dict) else {"": inputs}
     arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in named.items()}
     before = _peak()

@@ -69,6 +69,13 @@ class Examples:
             size = limit
         self._size = size
 
+    @property
+    def size(self) -> int | None:
+        """How many examples there are at most; None if a dataset does not say."""
+        if self._dataset is None:
+            return self._size
+        return self._limit
+
     def batches(self, size: int, *, shuffled: bool = False) -> Iterator[Batch]:
         """Yields batches of at most `size` examples, in the same order every time.
 

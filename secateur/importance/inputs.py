@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,15 +13,16 @@ from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
 from secateur.importance.run import Run
 
 
-def input_squares(run: Run) -> dict[str, np.ndarray]:
+def input_squares(run: Run) -> Mapping[str, np.ndarray]:
     """Σ over examples and positions of x², for the input feature that each weight multiplies.
 
     A convolution's input features are the taps of its kernel times its channels; an Embedding's
     are its rows, one-hot.
 
     Returns:
-        Weight path -> float64 array of the weight's shape; weights of layers whose inputs are not
-        known are left out, and a notice names them.
+        Weight path -> float64 array of the weight's shape, made at each access, so that not all
+        are in memory at once; weights of layers whose inputs are not known are left out, and a
+        notice names them.
     """
     passes = Passes(run)
     sums: dict[str, np.ndarray] = {}
@@ -42,7 +45,23 @@ def input_squares(run: Run) -> dict[str, np.ndarray]:
     if missing:
         run.note(f"The inputs of {', '.join(missing)} are not known: not scored.")
     shapes = {w.path: tuple(w.variable.shape) for w in run.weights}
-    return {path: _spread(kinds[path], total, shapes[path]) for path, total in sums.items()}
+    return _Squares({path: (kinds[path], total, shapes[path]) for path, total in sums.items()})
+
+
+class _Squares(Mapping[str, np.ndarray]):
+    """The sums of each input feature, spread over the weights that multiply it."""
+
+    def __init__(self, sums: dict[str, tuple[Term, np.ndarray, tuple[int, ...]]]):
+        self._sums = sums
+
+    def __getitem__(self, path: str) -> np.ndarray:
+        return _spread(*self._sums[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sums)
+
+    def __len__(self) -> int:
+        return len(self._sums)
 
 
 def _squares(term: Term) -> tf.Tensor:

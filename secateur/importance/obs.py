@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import lapack
 
 # Inputs after which the choice of weights starts anew and the others are brought up to date, as in
 # the paper (B_s and B).
@@ -27,23 +28,26 @@ def reconstruct(
     damping: float,
     run_length: int,
     fixed: np.ndarray | None = None,
+    *,
+    precision: type = np.float64,
 ) -> tuple[np.ndarray, np.ndarray]:
     """SparseGPT on matrices.
 
     Args:
-        matrix: Weights, float64, (groups, inputs, outputs).
+        matrix: Weights, (groups, inputs, outputs); left as they are.
         hessian: XᵀX of the inputs, float64, (groups, inputs, inputs).
         target: What to remove.
         damping: Share of the mean diagonal that is added to the diagonal.
         run_length: Inputs after which groups of n:m start anew.
         fixed: A mask to take instead of choosing one.
+        precision: What to compute in, once the Hessian is inverted.
 
     Returns:
         New weights and masks, both (groups, inputs, outputs).
     """
-    matrix, inputs = matrix.copy(), matrix.shape[1]
+    matrix, inputs = matrix.astype(precision), matrix.shape[1]
     size = matrix.shape[0] * matrix.shape[2]
-    factors = np.stack([_factor(part, damping) for part in hessian])
+    factors = np.stack([_factor(part, damping).astype(matrix.dtype) for part in hessian])
     scale = np.square(np.diagonal(factors, axis1=1, axis2=2))[:, :, None]
     kept = np.ones(matrix.shape, bool) if fixed is None else fixed.copy()
     removed = 0
@@ -79,28 +83,50 @@ def _made_up(factors: np.ndarray, errors: np.ndarray, low: int, high: int, end: 
 
 
 def _factor(hessian: np.ndarray, damping: float) -> np.ndarray:
-    """Upper triangular U, H⁻¹ = UᵀU: row j is what OBS needs once the inputs before j are done."""
+    """Upper triangular U, H⁻¹ = UᵀU: row j is what OBS needs once the inputs before j are done.
+
+    One array is factored, inverted and factored again where it lies: of wide layers the Hessian
+    is larger than the weight itself.
+    """
     diagonal = np.diagonal(hessian)
     mean = float(diagonal.mean())
-    damped = hessian + np.eye(len(hessian)) * (damping * mean if mean > 0 else 1.0)
-    inverse = np.linalg.inv(damped)
-    return np.linalg.cholesky((inverse + inverse.T) / 2).T
+    damped = hessian.copy()
+    damped[np.diag_indices(len(hessian))] += damping * mean if mean > 0 else 1.0
+    # The transpose of a symmetric matrix in C's order is itself in LAPACK's.
+    factor, failed = lapack.dpotrf(damped.T, lower=0, clean=0, overwrite_a=1)
+    if not failed:
+        factor, failed = lapack.dpotri(factor, lower=0, overwrite_c=1)
+    if not failed:
+        factor, failed = lapack.dpotrf(factor, lower=0, clean=1, overwrite_a=1)
+    if failed:
+        raise ValueError(
+            "The inputs of a layer are so alike that their Hessian cannot be inverted; give a "
+            "larger damping, or more examples."
+        )
+    return factor
 
 
-def choose(saliency: np.ndarray, target: Target, inputs: int) -> np.ndarray:
+def choose(saliency: np.ndarray, target: Target, run_length: int) -> np.ndarray:
+    """A mask by saliency alone, (groups, inputs, outputs); groups of n:m start anew each run."""
     if target.ratio is not None:
         return _smallest(saliency, round(target.ratio * saliency.size))
     kept = np.ones(saliency.shape, bool)
-    for low in range(0, inputs, target.group):
-        part = slice(low, low + target.group)
-        kept[:, part] = _highest(saliency[:, part], target.kept)
+    for start in range(0, saliency.shape[1], run_length):
+        end = min(start + run_length, saliency.shape[1])
+        for low in range(start, end, target.group):
+            part = slice(low, min(low + target.group, end))
+            kept[:, part] = _highest(saliency[:, part], target.kept)
     return kept
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
-    """A mask without the `count` smallest."""
+    """A mask without the `count` smallest; of equal ones, those that come first go."""
     kept = np.ones(values.size, bool)
-    kept[np.argsort(values, axis=None, kind="stable")[:count]] = False
+    if count > 0:
+        flat = values.reshape(-1)
+        limit = np.partition(flat, count - 1)[count - 1]
+        np.greater_equal(flat, limit, out=kept)
+        kept[np.flatnonzero(flat == limit)[: count - (values.size - int(kept.sum()))]] = False
     return kept.reshape(values.shape)
 
 

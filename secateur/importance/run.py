@@ -84,6 +84,11 @@ class Run:
         """
         return self._data.batches(size, shuffled=shuffled)
 
+    @property
+    def size(self) -> int | None:
+        """How many examples there are at most; None if it is not known."""
+        return self._data.size
+
     def first(self, count: int) -> Batch:
         """The first examples, `count` at most."""
         return self._data.first(count)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from secateur.importance.gradients.passes import TRIAL, Passes
 from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
+from secateur.importance.layerwise import Layer, layers
 from secateur.importance.obs import Target, choose, reconstruct
 from secateur.importance.run import Run, unchanged
 from secateur.models.weights import PrunableWeight, prunable_weights
 
 logger = logging.getLogger(__name__)
+
+Method = Literal["sparsegpt", "wanda"]
+
+_EXACT = 1 << 18  # weights up to which a layer is computed in double precision
 
 
 class Reconstruction(NamedTuple):
@@ -88,23 +92,59 @@ def sparsegpt(
     run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)
     before = {w.path: keras.ops.convert_to_numpy(w.variable.value) for w in weights}
     found = Reconstruction({}, {}, run.notices)
-    with unchanged(model):
-        try:
-            for layer_weights in _in_order(run, {path for path in before if path in target}):
-                for weight, hessian in _hessians(run, layer_weights):
-                    value, mask = _prune(before[weight.path], hessian, target[weight.path], damping)
-                    found.weights[weight.path] = value.astype(before[weight.path].dtype)
-                    found.masks[weight.path] = mask
-                for weight in layer_weights:
-                    if weight.path in found.weights:
-                        weight.variable.assign(found.weights[weight.path])
-        finally:
-            for weight in weights:
-                weight.variable.assign(before[weight.path])
-    left = sorted(path for path in target if path not in found.weights)
-    if left:
-        run.note(f"SparseGPT does not know the inputs of {', '.join(left)}: left as it was.")
+    try:
+        for pruned in prune_layers(run, target, damping=damping):
+            found.weights[pruned.path] = pruned.value
+            found.masks[pruned.path] = pruned.mask
+    finally:
+        for weight in weights:
+            weight.variable.assign(before[weight.path])
     return found
+
+
+class Pruned(NamedTuple):
+    """A weight that was pruned: its new value and its mask, both of the weight's shape."""
+
+    path: str
+    value: np.ndarray
+    mask: np.ndarray
+
+
+def prune_layers(
+    run: Run, target: Mapping[str, Target], *, method: Method = "sparsegpt", damping: float = 0.01
+) -> Iterator[Pruned]:
+    """Prunes the model of a run in place, layer by layer, and yields each weight as it is done.
+
+    Beside the model, only what belongs to one layer is in memory, and the examples' activations
+    in front of it.
+
+    Args:
+        run: The model, its weights and the calibration data.
+        target: Weight path -> what to remove of it.
+        method: `sparsegpt`, or `wanda`: |w| ‖x‖₂ of inputs that come from pruned layers, as the
+            paper does it, and what stays is left as it is.
+        damping: Share of the Hessian's mean diagonal that is added to its diagonal.
+    """
+    left = set(target)
+    with unchanged(run.model):
+        for layer in layers(run, set(target)):
+            sums = _moments_of(layer, full=method == "sparsegpt")
+            done = [
+                (
+                    weight,
+                    _pruned(weight, sums.pop(weight.path), target[weight.path], method, damping),
+                )
+                for weight in layer.weights
+                if weight.path in sums
+            ]
+            for weight, pruned in done:
+                weight.variable.assign(pruned.value)
+                left.discard(pruned.path)
+            for _, pruned in done:
+                yield pruned
+    if left:
+        name = "SparseGPT" if method == "sparsegpt" else "Wanda"
+        run.note(f"{name} does not know the inputs of {', '.join(sorted(left))}: left as it was.")
 
 
 def apply(model: keras.Model, found: Reconstruction) -> None:
@@ -146,78 +186,108 @@ def _target(
     return {path: Target(ratio=share) for path, share in ratios.items()}
 
 
-def _in_order(run: Run, wanted: set[str]) -> list[list[PrunableWeight]]:
-    """The weights by layer, in the order in which the layers are first called."""
-    passes = Passes(run)
-    with passes.installed():
-        calls = passes.forward(run.first(1))
-    first: dict[int, int] = {}
-    for call in calls:
-        first.setdefault(id(call.layer), len(first))
-    groups: dict[int, list[PrunableWeight]] = {}
-    for weight in run.weights:
-        if weight.path in wanted and id(weight.layer) in first:
-            groups.setdefault(first[id(weight.layer)], []).append(weight)
-    return [groups[index] for index in sorted(groups)]
+def _pruned(
+    weight: PrunableWeight, moments: _Moments, target: Target, method: Method, damping: float
+) -> Pruned:
+    before = keras.ops.convert_to_numpy(weight.variable.value)
+    if method == "wanda":
+        value, mask = _select(before, moments, target)
+    else:
+        value, mask = _prune(before, moments, target, damping)
+    return Pruned(weight.path, value.astype(before.dtype, copy=False), mask)
 
 
-class _Hessian(NamedTuple):
+class _Moments(NamedTuple):
+    """What is known of a weight's inputs, summed over the examples.
+
+    Attributes:
+        term: Of one call; how the weight becomes a matrix.
+        values: XᵀX (groups, inputs, inputs), float64, or its diagonal (groups, inputs); of a
+            lookup, how often each row is looked up.
+    """
+
     term: Term
-    values: np.ndarray  # (groups, inputs, inputs), or (rows,) for a lookup
+    values: np.ndarray
 
 
-def _hessians(run: Run, weights: list[PrunableWeight]) -> list[tuple[PrunableWeight, _Hessian]]:
-    """XᵀX of each weight's inputs over the calibration data, float64."""
-    part = run.only(weights)
-    passes = Passes(part)
-    sums: dict[str, _Hessian] = {}
-    with passes.installed():
-        trial = run.first(TRIAL)
-        size = passes.batch_size(passes.forward(trial), trial.size)
-        for batch in run.batches(size):
-            terms = passes.terms(passes.forward(batch))
-            for weight in weights:
-                for term in terms.get(id(weight.variable), ()):
-                    if isinstance(term, Product) and term.backwards:
-                        continue
-                    values = _moments(term)
-                    if weight.path in sums:
-                        values += sums[weight.path].values
-                    sums[weight.path] = _Hessian(term, values)
-    return [(w, sums[w.path]) for w in weights if w.path in sums]
-
-
-def _moments(term: Term) -> np.ndarray:
-    if isinstance(term, Lookup):
-        return np.bincount(term.rows.numpy().reshape(-1), minlength=term.table).astype(np.float64)
-    assert isinstance(term, Product)
-    sums: np.ndarray | None = None
-    for low, high in chunks(term.examples, term.positions_cost):
-        left = term.left(low, high)
-        left = tf.reshape(left, [-1, *left.shape[2:]])
-        part = tf.einsum("ngi,ngj->gij", left, left).numpy().astype(np.float64)
-        sums = part if sums is None else sums + part
-    assert sums is not None
+def _moments_of(layer: Layer, full: bool) -> dict[str, _Moments]:
+    """The moments of the inputs of each weight of a layer."""
+    sums: dict[str, _Moments] = {}
+    for terms in layer.inputs():
+        for weight in layer.weights:
+            for term in terms.get(id(weight.variable), ()):
+                if isinstance(term, Product) and term.backwards:
+                    continue
+                if weight.path in sums:
+                    _add_moments(sums[weight.path].values, term, full)
+                else:
+                    sums[weight.path] = _Moments(term, _new_moments(term, full))
+                    _add_moments(sums[weight.path].values, term, full)
     return sums
 
 
+def _new_moments(term: Term, full: bool) -> np.ndarray:
+    if isinstance(term, Lookup):
+        return np.zeros(term.table)
+    assert isinstance(term, Product)
+    groups, inputs = term.sizes[2:4]
+    return np.zeros((groups, inputs, inputs) if full else (groups, inputs))
+
+
+def _add_moments(sums: np.ndarray, term: Term, full: bool) -> None:
+    if isinstance(term, Lookup):
+        sums += np.bincount(term.rows.numpy().reshape(-1), minlength=term.table)
+        return
+    assert isinstance(term, Product)
+    for low, high in chunks(term.examples, term.positions_cost):
+        left = term.left(low, high)
+        left = tf.reshape(left, [-1, *left.shape[2:]])
+        if full:
+            sums += tf.einsum("ngi,ngj->gij", left, left).numpy()
+        else:
+            sums += tf.reduce_sum(tf.square(left), 0).numpy()
+
+
 def _prune(
-    value: np.ndarray, hessian: _Hessian, target: Target, damping: float
+    value: np.ndarray, hessian: _Moments, target: Target, damping: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    value = value.astype(np.float64)
     if isinstance(hessian.term, Lookup):
         # Rows are never looked up together, so nothing can be made up for: the Hessian is diagonal.
-        matrix, mask = value[None], None if target.mask is None else target.mask[None]
-        saliency = np.square(matrix) * (hessian.values[None, :, None] + 1e-12)
-        kept = choose(saliency, target, matrix.shape[1]) if mask is None else mask
-        return value * kept[0], kept[0]
+        if target.mask is not None:
+            return value * target.mask, target.mask
+        counts = np.sqrt(hessian.values + 1e-12)
+        kept = choose(_saliency(value, counts)[None], target, len(value))[0]
+        return value * kept, kept
     assert isinstance(hessian.term, Product)
     layout = hessian.term.layout
     matrix = layout.inverse(value, hessian.term.sizes[2:])
     fixed = None if target.mask is None else layout.inverse(target.mask, hessian.term.sizes[2:])
     run_length = _run_length(value.shape, hessian.term.sizes)
-    new, kept = reconstruct(matrix, hessian.values, target, damping, run_length, fixed)
+    precision = np.float64 if value.size <= _EXACT else np.float32
+    new, kept = reconstruct(
+        matrix, hessian.values, target, damping, run_length, fixed, precision=precision
+    )
     return layout.array(new), layout.array(kept)
+
+
+def _select(value: np.ndarray, squares: _Moments, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """Wanda: the weights with the lowest |w| ‖x‖₂ go, and nothing is made up for."""
+    term, norms = squares.term, np.sqrt(squares.values)
+    if isinstance(term, Lookup):
+        kept = choose(_saliency(value, norms)[None], target, len(value))[0]
+    else:
+        assert isinstance(term, Product)
+        matrix = term.layout.inverse(value, term.sizes[2:])
+        run_length = _run_length(value.shape, term.sizes)
+        kept = term.layout.array(choose(_saliency(matrix, norms), target, run_length))
+    return value * kept, kept
+
+
+def _saliency(matrix: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """|w| ‖x‖₂, (…, inputs, outputs), of norms (…, inputs)."""
+    saliency = np.abs(matrix, dtype=np.float32)
+    saliency *= norms[..., None].astype(np.float32)
+    return saliency
 
 
 def _run_length(shape: tuple[int, ...], sizes: tuple[int, ...]) -> int:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 
-from secateur.models.architectures import BUILDERS
+from secateur.datasets.traits import Traits
+from secateur.models.architectures import BUILDERS, TABLE_BUILDERS, TEXT_BUILDERS
 from secateur.models.config import ModelConfig
 from secateur.models.files import load_model
+from secateur.models.pretrained import build_application, load_preset
 from secateur.models.sources import check_model
 
 
-def build_model(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+def build_model(
+    config: ModelConfig, input_shape: Any, classes: int, traits: Traits | None = None
+) -> keras.Model:
     """Builds, or loads, the model that `config` names.
 
     Args:
         config: What to build.
-        input_shape: Shape of one example's input.
-        classes: Number of classes of the data set.
+        input_shape: Shape of one example's input; of several inputs, a dict by their names.
+        classes: Values that the model gives; see `Dataset.classes`.
+        traits: What is known of the data beside; None for images, or other numbers, with a class.
 
     Returns:
         A built model; an architecture's weights come from Keras's global seed.
@@ -27,18 +35,47 @@ def build_model(config: ModelConfig, input_shape: tuple[int, ...], classes: int)
         ValueError: One sentence: it cannot be loaded, is not allowed, or does not fit the data.
     """
     check_model(config)
+    traits = traits or Traits()
     if config.path is not None:
         model = load_model(config.path)
     elif config.factory is not None:
-        model = _call_factory(config.factory, input_shape, classes)
+        model = _call_factory(config.factory, input_shape, classes, traits)
+    elif config.application is not None:
+        model = build_application(config.application, config.weights, input_shape, classes)
+    elif config.preset is not None:
+        model = load_preset(config.preset, classes)
     else:
         assert config.name is not None
-        model = BUILDERS[config.name](input_shape, classes)
-    check_fits(model, input_shape, classes)
+        model = _built_in(config.name, input_shape, classes, traits)
+    check_fits(model, input_shape, classes, traits)
     return model
 
 
-def _call_factory(factory: str, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+def _built_in(name: str, input_shape: Any, classes: int, traits: Traits) -> keras.Model:
+    if isinstance(input_shape, dict):
+        raise ValueError(
+            f"The data have {len(input_shape)} inputs, {', '.join(input_shape)}, and {name} takes "
+            "one; choose one by dataset.features, or give a model.path or a model.factory."
+        )
+    if (traits.vocabulary is not None) != (name in TEXT_BUILDERS):
+        takes, given = (
+            ("tokens of text", "numbers")
+            if name in TEXT_BUILDERS
+            else ("numbers", "tokens of text")
+        )
+        fitting = TEXT_BUILDERS if given == "tokens of text" else BUILDERS
+        raise ValueError(
+            f"{name} takes {takes}, but the data set gives {given}; choose {', '.join(fitting)}, "
+            "or a model of your own."
+        )
+    if traits.vocabulary is not None:
+        return TEXT_BUILDERS[name](input_shape[0], traits.vocabulary, classes)
+    if name in TABLE_BUILDERS:
+        return TABLE_BUILDERS[name](input_shape, classes, traits)
+    return BUILDERS[name](input_shape, classes)
+
+
+def _call_factory(factory: str, input_shape: Any, classes: int, traits: Traits) -> keras.Model:
     module_name, _, function_name = factory.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
@@ -46,11 +83,15 @@ def _call_factory(factory: str, input_shape: tuple[int, ...], classes: int) -> k
         raise ValueError(
             f"model.factory {factory!r} cannot be imported: {_in_short(error)}."
         ) from error
+    more = {}
+    if traits.vocabulary is not None and "vocabulary" in _parameters(function):
+        more["vocabulary"] = traits.vocabulary
     try:
-        model = function(input_shape, classes)
+        model = function(input_shape, classes, **more)
     except Exception as error:  # the user's code
+        given = input_shape if isinstance(input_shape, dict) else tuple(input_shape)
         raise ValueError(
-            f"model.factory {factory!r} failed when it was called with {tuple(input_shape)} and "
+            f"model.factory {factory!r} failed when it was called with {given} and "
             f"{classes}: {_in_short(error)}."
         ) from error
     if not isinstance(model, keras.Model):
@@ -62,40 +103,76 @@ def _call_factory(factory: str, input_shape: tuple[int, ...], classes: int) -> k
     return model
 
 
+def _parameters(function: Any) -> Iterable[str]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a built-in
+        return ()
+
+
 def _in_short(error: Exception) -> str:
     first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def check_fits(model: keras.Model, input_shape: tuple[int, ...], classes: int) -> None:
-    """Refuses a model whose input or output does not fit the data.
+def check_fits(
+    model: keras.Model, input_shape: Any, classes: int, traits: Traits | None = None
+) -> None:
+    """Refuses a model whose inputs or output do not fit the data.
 
     Raises:
         ValueError: One sentence with both shapes.
     """
+    wanted = _map(lambda shape: (None, *shape), input_shape)
     try:
-        takes, gives = model.input_shape, model.output_shape
+        takes, gives = _input_shapes(model, wanted), model.output_shape
     except AttributeError:  # a subclassed model has no shapes
-        takes, gives = (None, *input_shape), _output(model, input_shape)
-    if not isinstance(takes, tuple) or not _matches(takes, (None, *input_shape)):
+        takes, gives = wanted, _output(model, input_shape)
+    if not _fits(takes, wanted):
         raise ValueError(
             f"The model takes inputs of shape {_shown(takes)}, but the data set gives "
-            f"{_shown((None, *input_shape))}; choose a model and a data set that fit."
+            f"{_shown(wanted)}; choose a model and a data set that fit."
         )
-    if not isinstance(gives, tuple) or len(gives) != 2 or gives[1] != classes:
+    task = (traits or Traits()).task
+    each = task in ("token_classification", "language_model")
+    rank = isinstance(gives, tuple) and all(n is None or isinstance(n, int) for n in gives)
+    if not rank or (len(gives) < 3 if each else len(gives) != 2) or gives[-1] != classes:
+        needs = "(batch, …, " + f"{classes})" if each else _shown((None, classes))
+        what = f"{classes} classes" if task == "classification" else f"the task {task}"
         raise ValueError(
-            f"The model gives outputs of shape {_shown(gives)}, but the data set has {classes} "
-            f"classes and needs {_shown((None, classes))}; choose a model and a data set that fit."
+            f"The model gives outputs of shape {_shown(gives)}, but the data set has {what} "
+            f"and needs {needs}; choose a model and a data set that fit."
         )
 
 
-def _output(model: keras.Model, input_shape: tuple[int, ...]) -> object:
+def _input_shapes(model: keras.Model, wanted: Any) -> Any:
+    """Shapes of the inputs; by their names, where the data set has names."""
+    if not isinstance(wanted, dict):
+        return model.input_shape
+    return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+
+
+def _fits(takes: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        both = isinstance(takes, dict) and takes.keys() == wanted.keys()
+        return both and all(_fits(takes[name], wanted[name]) for name in wanted)
+    return isinstance(takes, tuple) and _matches(takes, wanted)
+
+
+def _map(function: Any, shapes: Any) -> Any:
+    if isinstance(shapes, dict):
+        return {name: function(shape) for name, shape in shapes.items()}
+    return function(shapes)
+
+
+def _output(model: keras.Model, input_shape: Any) -> object:
     """Shape of what a model gives for the data; builds it if it is not built."""
     try:
-        output = model(keras.Input(input_shape))
+        output = model(_map(keras.Input, input_shape))
     except Exception as error:  # whatever the layers make of a wrong shape
         raise ValueError(
-            f"The model does not take inputs of shape {_shown((None, *input_shape))}, which the "
+            "The model does not take inputs of shape "
+            f"{_shown(_map(lambda shape: (None, *shape), input_shape))}, which the "
             f"data set gives ({_in_short(error)}); choose a model and a data set that fit."
         ) from error
     return keras.tree.map_structure(lambda tensor: tuple(tensor.shape), output)
@@ -108,4 +185,6 @@ def _matches(shape: tuple, other: tuple) -> bool:
 
 
 def _shown(shape: object) -> str:
+    if isinstance(shape, dict):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in shape.items())
     return str(shape).replace("None", "batch", 1)

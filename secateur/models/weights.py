@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from secateur.models.own_code import code_digests
+
 _NORMALISATIONS = (
     keras.layers.BatchNormalization,
     keras.layers.LayerNormalization,
@@ -127,13 +129,16 @@ def content_digest(model: keras.Model) -> str:
     """SHA-256 of what the model is: its configuration and the bytes of its weights.
 
     Two files of the same model differ by the date inside them; this digest does not. Optimizer,
-    compile settings and random state are left out.
+    compile settings and random state are left out; the code of a user's own layers is not.
 
     Returns:
         64 hexadecimal digits.
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps(_canonical_config(model), sort_keys=True).encode())
+    config = _canonical_config(model)
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    if code := code_digests(config):
+        digest.update(json.dumps(code, sort_keys=True).encode())
     for path, variable in sorted(weight_paths(model), key=lambda pair: pair[0]):
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value))
         digest.update(json.dumps([path, str(value.dtype), list(value.shape)]).encode())

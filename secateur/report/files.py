@@ -7,8 +7,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from secateur.report.card import to_card
+from secateur.report.evidence import Evidence
 from secateur.report.markdown import to_markdown
+from secateur.report.page import to_html
 from secateur.report.schema import Report
+
+RESULTS = ("report.json", "report.html", "report.md", "model.keras", "model_card.md", "tensorboard")
+"""What a run leaves in its output folder."""
+
+_NOTHING = Evidence()
 
 
 class OutputError(OSError):
@@ -35,14 +43,25 @@ def check_output(folder: Path) -> None:
         ) from error
 
 
-def write_results(folder: Path, report: Report, model: Path, exports: Path | None = None) -> None:
-    """Writes `report.json`, `report.md`, `model.keras`, and the exported files.
+def write_results(
+    folder: Path,
+    report: Report,
+    model: Path,
+    evidence: Evidence = _NOTHING,
+    logs: Path | None = None,
+    exports: Path | None = None,
+    vectorizer: Path | None = None,
+) -> None:
+    """Writes `report.json`, its faces, `model.keras` and its card, and the exported files.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
         report: The report.
         model: The final model's file, which is copied.
+        evidence: What the page shows beside the report.
+        logs: A folder of logs for TensorBoard, which is copied.
         exports: A folder of exported files, which are copied.
+        vectorizer: Of a model of texts, the file that turns them into tokens; copied too.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -50,13 +69,28 @@ def write_results(folder: Path, report: Report, model: Path, exports: Path | Non
 
     def write(partial: Path) -> None:
         if exports is not None:
-            shutil.copytree(exports, partial, dirs_exist_ok=True)
+            _copy(exports, partial)
         if not (partial / "model.keras").exists():  # an exported one can be clustered
             shutil.copyfile(model, partial / "model.keras")
+        if vectorizer is not None:
+            shutil.copyfile(vectorizer, partial / vectorizer.name)
+        if logs is not None:
+            _copy(logs, partial / "tensorboard")
+        (partial / "model_card.md").write_text(to_card(report, evidence), encoding="utf-8")
         (partial / "report.md").write_text(to_markdown(report), encoding="utf-8")
+        (partial / "report.html").write_text(to_html(report, evidence), encoding="utf-8")
         (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
 
     replace_all(folder, write, last="report.json")
+
+
+def _copy(folder: Path, copy: Path) -> None:
+    """Copies files of any depth; unlike `shutil.copytree` it stops at the first error."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            target = copy / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
 
 
 def replace_all(folder: Path, write: Callable[[Path], None], last: str) -> None:

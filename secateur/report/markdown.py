@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from secateur.report.evidence import Evidence
+from secateur.report.images import sheet_uri
+from secateur.report.naming import source
 from secateur.report.schema import Report
 from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
@@ -14,7 +17,7 @@ def to_markdown(report: Report) -> str:
     notices = "".join(f"- {notice}\n" for notice in report.notices) or "None.\n"
     return "\n".join(
         [
-            f"# {_title(report)}\n",
+            f"# {title(report)}\n",
             summary(report) + "\n",
             "## Before and after\n",
             markdown_table(*cost_table(report)),
@@ -38,7 +41,27 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
 
 
-def _title(report: Report) -> str:
-    model, dataset = report.parameters["model"], report.parameters["dataset"]
-    name = model["name"] or model["path"] or model["factory"]
-    return f"Pruning {name} on {dataset['name']}"
+def title(report: Report) -> str:
+    """Such as `Pruning lenet_5 on mnist_5k`."""
+    return f"Pruning {model_name(report)} on {source(report.parameters['dataset'])}"
+
+
+def model_name(report: Report) -> str:
+    """What the parameters call the model: an architecture, a file or a factory."""
+    return source(report.parameters["model"])
+
+
+def lost_examples(evidence: Evidence) -> str:
+    """Pictures of examples that were right before and are wrong at the end, where there are any."""
+    changes = evidence.explanation.changes if evidence.explanation else None
+    if changes is None or evidence.pictures is None:
+        return ""
+    lost = [f for f in changes.flips if f.before == f.label and f.picture is not None]
+    if not lost:
+        return ""
+    names = [each.name for each in changes.classes]
+    sheet = sheet_uri(
+        [evidence.pictures[flip.picture] for flip in lost],
+        [f"{names[flip.before]} > {names[flip.after]}"[:14] for flip in lost],
+    )
+    return f"\nRight before, wrong at the end:\n\n![The examples]({sheet})\n"

@@ -8,6 +8,7 @@ import json
 
 from jinja2 import Environment
 
+from secateur.report.naming import source
 from secateur.report.search import SearchReport
 from secateur.report.search_plots import step_svg
 from secateur.report.search_tables import (
@@ -104,7 +105,6 @@ def to_html(report: SearchReport, config: str) -> str:
     from markupsafe import Markup
 
     model, dataset = report.parameters["model"], report.parameters["dataset"]
-    name = model["name"] or model["path"] or model["factory"]
 
     def table(content) -> Markup:
         header, rows = content
@@ -112,7 +112,7 @@ def to_html(report: SearchReport, config: str) -> str:
 
     layers = [[layer, f"{ratio:.1%}"] for layer, ratio in report.winner.layers.items()]
     return _PAGE.render(
-        title=f"Search: {name} on {dataset['name']}",
+        title=f"Search: {source(model)} on {source(dataset)}",
         summary=search_summary(report),
         verdict=_verdict(report),
         report=report,

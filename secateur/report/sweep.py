@@ -34,7 +34,7 @@ class TrialRecord(_Part):
     status: Literal["done", "failed"] = Field(description="Whether it has a result.")
     error: str | None = Field(None, description="Why it failed, in one sentence.")
     key: str | None = Field(None, description="Key of its final model in the store.")
-    sparsity: float | None = Field(None, description="Zeros / prunable weights at the end.")
+    sparsity: float | None = Field(None, description="Zeros / prunable weights.")
     validation: Score | None = Field(None, description="The final model on the validation split.")
     dense: Cost | None = Field(None, description="The model before pruning.")
     pruned: Cost | None = Field(None, description="Right after pruning.")
@@ -101,13 +101,15 @@ def done(
 ) -> TrialRecord:
     """The record of a trial that has a result."""
     final = evaluations["fine_tuned"]
+    # Units that came out all zero are gone from the final model, and their zeros with them.
+    costs = (evaluations["pruned"].cost, final.cost)
     return TrialRecord(
         name=name,
         values=values,
         variant=variant,
         status="done",
         key=key,
-        sparsity=1 - final.cost.nonzero / final.cost.prunable,
+        sparsity=max(1 - cost.nonzero / cost.prunable for cost in costs),
         validation=final.validation,
         **{subject: evaluation.cost for subject, evaluation in evaluations.items()},
     )

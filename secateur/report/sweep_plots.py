@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from secateur.report.figures import Choice, metric_axis, text
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import LABELS, percent
 
@@ -44,62 +47,60 @@ def write_png(report: SweepReport, path: Path) -> None:
     figure.savefig(path)
 
 
-def chart_html(report: SweepReport) -> str:
-    """An interactive chart with a choice of the cost, as HTML with all it needs inside."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    costs = [cost for cost in LABELS if any(cost in v.figures for v in report.variants)]
-    for cost in costs:
+def choices(report: SweepReport) -> list[Choice]:
+    """A chart to explore, with a choice of the cost."""
+    found = []
+    for cost in LABELS:
+        places = [p for p in _with_figures(report) if cost in report.variants[p].figures]
+        if not places:
+            continue
         front = report.fronts[cost]
-        places = [
-            place for place in _with_figures(report) if cost in report.variants[place].figures
-        ]
         others = [place for place in places if place not in front]
-        shown = cost == costs[0]
-        figure.add_trace(_trace(report, cost, others, "others", _OTHER, "markers", shown))
-        figure.add_trace(
-            _trace(report, cost, front, "worth their cost", _FRONT, "markers+lines", shown)
-        )
-    figure.update_layout(
-        template="plotly_white",
-        yaxis={"title": f"{report.metric} on the test split", "tickformat": ".1%"},
-        xaxis={"title": LABELS[costs[0]], "type": "log"},
-        margin={"t": 60},
-        updatemenus=[{"buttons": [_button(costs, cost) for cost in costs], "x": 0, "y": 1.15}],
-    )
-    if dense := report.dense.get("test"):
-        figure.add_hline(dense.mean, line_dash="dash", line_color=_DENSE, annotation_text="dense")
-    return figure.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})
+        data = [
+            _trace(report, cost, others, "others", "var(--muted)", "markers"),
+            _trace(report, cost, front, "worth their cost", "var(--final)", "markers+lines"),
+        ]
+        layout: dict[str, Any] = {
+            "xaxis": {"title": {"text": LABELS[cost]}, "type": "log", "tickformat": "~s"},
+            "yaxis": metric_axis(report.metric),
+            "height": 480,
+        }
+        if dense := report.dense.get("test"):
+            layout |= _dense_line(dense.mean)
+        found.append({"label": LABELS[cost], "data": data, "layout": layout})
+    return found
 
 
-def _trace(report: SweepReport, cost: str, places, name: str, color: str, mode: str, shown: bool):
-    import plotly.graph_objects as go
+def _dense_line(height: float) -> dict[str, Any]:
+    line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": height, "y1": height}
+    note = {"xref": "paper", "x": 0, "xanchor": "left", "y": height, "yanchor": "bottom"}
+    return {
+        "shapes": [{**line, "line": {"color": "var(--pruned)", "width": 1.5, "dash": "dash"}}],
+        "annotations": [{**note, "text": "dense", "showarrow": False}],
+    }
 
+
+def _trace(
+    report: SweepReport, cost: str, places: Sequence[int], name: str, color: str, mode: str
+) -> dict[str, Any]:
     variants = [report.variants[place] for place in places]
     several = any(variant.figures["test"].trials > 1 for variant in variants)
     deviations = [variant.figures["test"].std for variant in variants]
-    return go.Scatter(
-        x=[variant.figures[cost].mean for variant in variants],
-        y=[variant.figures["test"].mean for variant in variants],
-        error_y={"type": "data", "array": deviations, "visible": several},
-        mode=mode,
-        name=name,
-        visible=shown,
-        marker={"color": color, "size": 9},
-        text=[
-            f"{variant.name}<br>test {percent(variant.figures['test'])}"
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "name": name,
+        "x": [variant.figures[cost].mean for variant in variants],
+        "y": [variant.figures["test"].mean for variant in variants],
+        "error_y": {"type": "data", "array": deviations, "visible": several, "width": 3},
+        "marker": {"color": color, "size": 9},
+        "customdata": [
+            f"{text(variant.name)}<br>test {percent(variant.figures['test'])}"
             f"<br>sparsity {variant.figures['sparsity'].mean:.2%}"
             for variant in variants
         ],
-        hovertemplate=f"%{{text}}<br>{LABELS[cost]} %{{x:,.0f}}<extra></extra>",
-    )
-
-
-def _button(costs: list[str], cost: str) -> dict:
-    visible = [each == cost for each in costs for _ in range(2)]
-    arguments = [{"visible": visible}, {"xaxis.title.text": LABELS[cost]}]
-    return {"label": LABELS[cost], "method": "update", "args": arguments}
+        "hovertemplate": f"%{{customdata}}<br>{LABELS[cost]} %{{x:,.0f}}<extra></extra>",
+    }
 
 
 def _with_figures(report: SweepReport) -> list[int]:

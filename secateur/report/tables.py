@@ -116,15 +116,16 @@ _COUNTS: tuple[tuple[str, Callable[[Cost], int | None]], ...] = (
 
 def show(metric: str, value: float) -> str:
     """A metric's value: accuracies and the like, which are shares, in percent."""
-    return f"{value:.2%}" if _is_share(metric) else f"{value:.4g}"
+    return f"{value:.2%}" if is_share(metric) else f"{value:.4g}"
 
 
-def _is_share(metric: str) -> bool:
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, such as an accuracy, by its name."""
     return any(word in metric.lower() for word in ("accuracy", "auc", "precision", "recall", "f1"))
 
 
 def _points(costs: list[Cost], name: str) -> str:
-    if not _is_share(name):
+    if not is_share(name):
         return f"{costs[-1].metrics[name] - costs[0].metrics[name]:+.4g}"
     return f"{100 * (costs[-1].metrics[name] - costs[0].metrics[name]):+.2f} points"
 

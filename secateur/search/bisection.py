@@ -22,9 +22,17 @@ class Bisection:
         goal: What the search is after.
         waypoints: Targets of falling cost.
         numbers: Gives the candidates their numbers.
+        guess: Where a limit on what is measured is probably met: the first place to look at.
     """
 
-    def __init__(self, goal: Goal, waypoints: Waypoints, numbers: Iterator[int] | None = None):
+    def __init__(
+        self,
+        goal: Goal,
+        waypoints: Waypoints,
+        numbers: Iterator[int] | None = None,
+        guess: int | None = None,
+    ):
+        self._guess = guess
         self._goal, self._points = goal, waypoints.points
         self._dense, self._measure = waypoints.dense, waypoints.measure
         self._numbers = itertools.count() if numbers is None else numbers
@@ -44,6 +52,9 @@ class Bisection:
         if not inner:
             return self._last()
         count = min(most, inner)
+        if self._guess is not None and self._low < self._guess < self._high:
+            place, self._guess = self._guess, None
+            return [self._candidate(place, self._tuning)]
         places = sorted({self._low + (k + 1) * (inner + 1) // (count + 1) for k in range(count)})
         return [self._candidate(place, self._tuning) for place in places]
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from secateur.evaluation.flops import UnknownFlops, total_flops
 from secateur.models.weights import prunable_weights
+from secateur.search.latency_table import LatencyTable
 from secateur.search.schema import Prediction
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
 from secateur.sparsity.select import select
+from secateur.structure.layers import LayerRemoval
 from secateur.structure.pruning import choose_for
 from secateur.structure.removal import Removal
 from secateur.structure.targets import structure_target
@@ -27,6 +29,7 @@ class Predictor:
         scores: Weight path -> array of the weight's shape; None with whole layers.
         data: Training data `(x, y)`, to rank whole layers.
         loss: Keras loss, to rank whole layers.
+        table: Latencies of operations on this machine, if latencies are to be predicted.
     """
 
     def __init__(
@@ -35,7 +38,9 @@ class Predictor:
         scores: Mapping[str, np.ndarray] | None,
         data: Any = None,
         loss: Any = None,
+        table: LatencyTable | None = None,
     ):
+        self._table = table
         self._model, self._scores, self._data, self._loss = model, scores, data, loss
         self._layouts: dict[str, Layout] = describe(model)
         self._zero = {
@@ -71,8 +76,23 @@ class Predictor:
         )
         return self.dense().model_copy(update={"nonzero": nonzero})
 
-    def _after_cut(self, target: TargetConfig) -> Prediction:
-        removal = choose_for(
+    def latency(self, target: TargetConfig) -> float | None:
+        """Share of the dense model's latency that a target leaves; None without a table.
+
+        Zeros take as long as other weights. Of whole layers it is not predicted.
+        """
+        if self._table is None or not target.cuts:
+            return None
+        removal = self._removal(target)
+        if not isinstance(removal, Removal):
+            return None
+        from secateur.search.profiling import operations
+
+        whole, left = operations(removal.graph), operations(removal.graph, removal.removed)
+        return self._table.predict(left) / self._table.predict(whole)
+
+    def _removal(self, target: TargetConfig) -> Removal | LayerRemoval:
+        return choose_for(
             self._model,
             self._scores,
             structure_target(target),
@@ -80,6 +100,9 @@ class Predictor:
             data=self._data,
             loss=self._loss,
         )
+
+    def _after_cut(self, target: TargetConfig) -> Prediction:
+        removal = self._removal(target)
         try:
             counted: int | None = removal.flops
         except UnknownFlops:

@@ -30,6 +30,9 @@ class Waypoint(_Part):
 
     target: TargetConfig
     cost: Prediction
+    latency: float | None = Field(
+        None, description="Share of the dense model's latency, by the table of this machine."
+    )
 
 
 class Waypoints(_Part):

@@ -43,7 +43,7 @@ def by_ratio(predictor: Predictor, target: TargetConfig, measure: str) -> Waypoi
     made = (amount(target, ratio=round(1 - goal, 6), **how, **own) for goal in goals)
     dense = predictor.dense()
     points = [Waypoint(target=each, cost=predictor.after(each)) for each in made]
-    return Waypoints(dense=dense, measure=measure, points=_falling(points, dense, measure))
+    return _waypoints(predictor, measure, _falling(points, dense, measure))
 
 
 def by_loss(
@@ -92,7 +92,12 @@ def by_loss(
             points.append(waypoint(place + 1))
             goal = min(goal, _cost(points[-1].cost, measure)) * STEP
             low = place + 2
-    return Waypoints(dense=dense, measure=measure, points=_falling(points, dense, measure))
+    return _waypoints(predictor, measure, _falling(points, dense, measure))
+
+
+def _waypoints(predictor: Predictor, measure: str, points: list[Waypoint]) -> Waypoints:
+    timed = [p.model_copy(update={"latency": predictor.latency(p.target)}) for p in points]
+    return Waypoints(dense=predictor.dense(), measure=measure, points=timed)
 
 
 def _walk(found: Sensitivity, measure: str, target: TargetConfig) -> list[tuple[float, str, float]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
-from secateur.importance.sparsegpt import Reconstruction, apply, sparsegpt
-from secateur.models.weights import content_digest
+from secateur.importance.obs import Target
+from secateur.importance.run import Run
+from secateur.importance.sparsegpt import Method, prune_layers
+from secateur.models.weights import content_digest, prunable_weights
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
@@ -24,11 +28,18 @@ def rewrite(
     data: Any,
     target: TargetConfig,
     *,
+    method: Method = "sparsegpt",
     examples: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Masks:
-    """Prunes `model` in place by SparseGPT: a method, `(model, data, target) -> weights, masks`.
+    """Prunes `model` in place by a method, `(model, data, target) -> weights, masks`.
+
+    The model is gone through layer by layer: beside it, one layer's statistics and the examples'
+    activations are in memory, so that a model may be nearly as large as the memory there is.
+
+        masks = rewrite(model, (x, None), TargetConfig(pattern="2:4"), method="wanda")
 
     The target gives each layer its ratio (`allocation` uniform, erk or a mapping) or is N:M. In the
     rounds of an iterative target the weights are chosen anew each time, so that one may come back.
@@ -37,9 +48,12 @@ def rewrite(
         model: A built Keras model; its weights are replaced.
         data: Calibration inputs, as for `secateur.importance.score`; labels are not looked at.
         target: How much to remove, and where; its schedule is not acted on.
+        method: `sparsegpt`, or `wanda`, which scores each layer with the layers before it pruned
+            and changes none of the weights that stay.
         examples: How many examples to use, at most.
         batch_size: Examples at a time; None chooses by the size of the activations.
         seed: Seed of the draw of `examples`.
+        progress: Told after each weight how many are done, and of how many.
 
     Returns:
         Masks of the pruned weights, with the digest of the model as it was given.
@@ -50,27 +64,28 @@ def rewrite(
     check_combination("sparsegpt", target)
     layouts, notices = scope(describe(model), target), list[str]()
     digest = content_digest(model)
-    ratios = None if target.n_of_m else _ratios(layouts, target, notices)
-    found: Reconstruction = sparsegpt(
-        model,
-        data,
-        ratio=ratios,
-        pattern=target.pattern if target.n_of_m else None,
-        only=set(layouts),
-        examples=examples,
-        batch_size=batch_size,
-        seed=seed,
-    )
-    if not found.masks:
-        raise ValueError(f"sparsegpt can prune no weight of this model: {' '.join(found.notices)}")
-    apply(model, found)
-    masks = Masks(found.masks, digest)
-    notices += found.notices
+    if target.n_of_m:
+        kept, group = target.n_of_m
+        wanted = {path: Target(kept=kept, group=group) for path in layouts}
+    else:
+        ratios = _ratios(layouts, target, notices)
+        wanted = {path: Target(ratio=ratios[path]) for path in layouts if path in ratios}
+    weights = prunable_weights(model)
+    run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)
+    packed: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
+    for path, value, mask in prune_layers(run, wanted, method=method):
+        packed[path] = (value.shape, np.packbits(mask.reshape(-1)))
+        if progress:
+            progress(len(packed), len(wanted))
+    notices += run.notices
+    if not packed:
+        raise ValueError(f"{method} can prune no weight of this model: {' '.join(notices)}")
     if target.ratio is None:
-        notices.append(f"the target comes to a ratio of {masks.sparsity():.4f}")
+        share = Masks.from_packed(packed).sparsity()
+        notices.append(f"the target comes to a ratio of {share:.4f}")
     for notice in notices:
         logger.info(notice)
-    return Masks(found.masks, digest, notices)
+    return Masks.from_packed(packed, digest, notices)
 
 
 def _ratios(

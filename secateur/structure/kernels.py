@@ -74,17 +74,25 @@ def _margins(model: keras.Model, size: int) -> tuple[Margins, list[str]]:
 
 def _stays(layer: keras.layers.Conv2D, model: keras.Model) -> str | None:
     """Why a kernel cannot be cut, or None."""
-    if not isinstance(model, keras.Sequential) and not model._is_graph_network:
+    if not getattr(model, "inputs", None):  # of a subclassed model
         return "the model is no graph of layers"
     if layer.data_format != "channels_last":
         return "its channels come first"
     if layer.padding == "same" and max(layer.strides) > 1:
         return "with strides its padding depends on the size of the kernel"
-    if len(layer._inbound_nodes) > 1:
+    if _uses(layer, model) > 1:
         return "the layer is shared"
     if any(size % 2 == 0 for size in layer.kernel_size):
         return "a kernel of an even size has no middle"
     return None
+
+
+def _uses(layer: keras.Layer, model: keras.Model) -> int:
+    """How often a layer stands in the model's graph."""
+    if isinstance(model, keras.Sequential):
+        return sum(other is layer for other in model.layers)
+    nodes = (node for some in model._nodes_by_depth.values() for node in some)
+    return sum(node.operation is layer for node in nodes)
 
 
 def _rebuilt(model: keras.Model, margins: Margins) -> keras.Model:
@@ -96,7 +104,9 @@ def _rebuilt(model: keras.Model, margins: Margins) -> keras.Model:
                 name=f"{layer.name}_crop",
             )
 
-    def clone(layer: keras.Layer) -> keras.Layer:
+    def clone(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):  # an operation, which has no weights
+            return layer
         config = layer.get_config()
         if layer.name in margins:
             config["kernel_size"] = tuple(
@@ -118,7 +128,15 @@ def _rebuilt(model: keras.Model, margins: Margins) -> keras.Model:
             args = (crops[layer.name](args[0]), *args[1:])
         return layer(*args, **kwargs)
 
-    return keras.models.clone_model(model, clone_function=clone, call_function=call)
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(
+            batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name
+        ),
+        model.input,
+    )
+    return keras.models.clone_model(
+        model, input_tensors=inputs, clone_function=clone, call_function=call
+    )
 
 
 def _shown(size: Any) -> str:

@@ -127,6 +127,24 @@ def fit(
     return history
 
 
+def check_fit(
+    model: keras.Model,
+    train: Split,
+    validation: Split,
+    config: FitConfig,
+    objective: Objective,
+    group: str = "fit",
+) -> None:
+    """Refuses what `fit` would refuse, at once; the arguments are those of `fit`.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    objective.loss(model, config.label_smoothing)
+    _class_weight(config, train, objective, group)
+    _best_epoch(config, model, objective, [], bool(len(validation)), group)
+
+
 def _rates(config, rewound, steps):
     epochs = config.epochs or 0
     if rewound:

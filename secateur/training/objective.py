@@ -14,7 +14,12 @@ import keras
 from secateur.datasets.traits import Task
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.outputs import gives, probabilities, to_logits
-from secateur.training.own_losses import FunctionLoss, OnProbabilities, SmoothedCrossentropy
+from secateur.training.own_losses import (
+    FunctionLoss,
+    OnProbabilities,
+    Perplexity,
+    SmoothedCrossentropy,
+)
 
 _ONE_OF_SEVERAL = ("classification", "token_classification", "language_model")
 _YES_OR_NO = ("binary", "multi_label")
@@ -25,9 +30,9 @@ class Objective:
     """Loss and metrics of a task.
 
     One class of several (`classification`, `token_classification`, `language_model`): integer
-    labels, cross-entropy, accuracy. Yes or no (`binary`, `multi_label`): zeros and ones, binary
-    cross-entropy, accuracy at a threshold of 0.5. `regression`: numbers, mean squared error, mean
-    absolute error.
+    labels, cross-entropy, accuracy; of a language model perplexity too. Yes or no (`binary`,
+    `multi_label`): zeros and ones, binary cross-entropy, accuracy at a threshold of 0.5.
+    `regression`: numbers, mean squared error, mean absolute error.
 
     Whether a model gives logits or probabilities is read from its last operation.
 
@@ -96,7 +101,9 @@ class Objective:
             threshold = 0.0 if given == "logits" else 0.5
             return [keras.metrics.BinaryAccuracy("accuracy", threshold=threshold)]
         if self.task in _ONE_OF_SEVERAL:
-            return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+            accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+            perplexity = [Perplexity(given == "logits")] if self.task == "language_model" else []
+            return [accuracy, *perplexity]
         return [keras.metrics.MeanAbsoluteError("mae")]
 
     def logits(self, model: keras.Model, given: Any) -> Any:

@@ -60,3 +60,19 @@ class OnProbabilities(keras.metrics.Metric):
 
     def reset_state(self) -> None:
         self._metric.reset_state()
+
+
+@keras.saving.register_keras_serializable("secateur")
+class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
+    """e to the mean cross-entropy of a token: among how many tokens the model wavers.
+
+    Args:
+        from_logits: Whether predictions are logits.
+        **options: As Keras's metric takes them.
+    """
+
+    def __init__(self, from_logits: bool = False, **options: Any) -> None:
+        super().__init__(**{"name": "perplexity", **options, "from_logits": from_logits})
+
+    def result(self) -> Any:
+        return keras.ops.exp(super().result())

@@ -21,11 +21,16 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
         "train": {"epochs": 2},
         "fine_tune": {"epochs": 1},
         "importance": {"criterion": "magnitude"},
-        "steps": {"kernel": None, "channels": 0.5, "weights": 0.8, "accuracy_drop": 0.05},
+        "steps": {
+            "channels": 0.5,
+            "weights": 0.8,
+            "quantize": "int8",
+            "accuracy_drop": 0.05,
+        },
         "output": tmp_path / "out",
     }
     report = compress(**given)
-    names = ["dense", "channels removed", "weights removed", "quantized (int8)"]
+    names = ["dense", "channels removed", "weights removed", "clustered, quantized"]
     assert [step.name for step in report.steps] == names
     dense, channels, weights, quantized = report.steps
     assert channels.parameters < 0.7 * dense.parameters
@@ -59,6 +64,6 @@ def test_both_steps_share_all_but_the_target():
         0.4,
     )
     assert (second.target.pattern, second.target.ratio) == ("weight", 0.6)
-    assert second.export.quantize == "int8"
+    assert (second.export.clusters, second.export.quantize) == (32, "float16")
     same = {"target"}
     assert first.model_dump(exclude=same) == second.model_dump(exclude=same)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from flows.evaluate_parameters import EvaluateParameters
-from secateur.evaluation.any_file import metrics_for
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +61,3 @@ def test_a_file_that_does_not_fit_the_data_is_refused_in_one_sentence(tmp_path, 
 def test_a_file_of_another_kind_and_a_missing_one_are_refused(name, said, tmp_path):
     with pytest.raises(ValueError, match=said):
         EvaluateParameters(model=tmp_path / name).check()
-
-
-def test_a_metric_takes_logits_and_probabilities():
-    import numpy as np
-
-    y = np.array([[0.0], [1.0], [1.0]])
-    for outputs in (np.array([[-2.0], [0.4], [3.0]]), np.array([[0.1], [0.6], [0.9]])):
-        (metric,) = metrics_for("binary", outputs)
-        metric.update_state(y, outputs)
-        assert float(metric.result()) == 1.0
-    assert [m.name for m in metrics_for("regression", np.zeros((1, 2)))] == ["mae"]
-    assert [m.name for m in metrics_for("token_classification", np.zeros((1, 2)))] == ["accuracy"]

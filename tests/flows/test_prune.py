@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-STAGES = ["load_data", "train", "importance", "prune", "fine_tune", "prune", *["evaluate"] * 3]
+STAGES = [
+    *("load_data", "train", "importance", "prune", "fine_tune", "prune"),
+    *("evaluate", "evaluate", "evaluate", "explain"),
+]
 """The second `prune` removes the channels that weights leave nothing of."""
 
 
@@ -44,7 +47,7 @@ def test_a_second_run_builds_nothing_and_another_ratio_only_what_follows(ran, qu
     assert _built(second) == []
     assert second.fine_tuned == ran.fine_tuned
     other = quick(target={"ratio": 0.5})
-    assert _built(other) == ["prune", "fine_tune", "prune", "evaluate", "evaluate"]
+    assert _built(other) == ["prune", "fine_tune", "prune", "evaluate", "evaluate", "explain"]
 
 
 def test_refresh_runs_a_stage_again_and_what_follows_stays(ran, quick):
@@ -54,7 +57,7 @@ def test_refresh_runs_a_stage_again_and_what_follows_stays(ran, quick):
 
 def test_another_seed_of_fine_tuning_shares_the_dense_model(ran, quick):
     other = quick(fine_tune={"epochs": 1, "seed": 7})
-    assert _built(other) == ["fine_tune", "prune", "evaluate"]
+    assert _built(other) == ["fine_tune", "prune", "evaluate", "explain"]
 
 
 def test_a_run_is_named_and_tagged(ran, quick):

@@ -72,7 +72,7 @@ def test_the_config_gives_the_same_model_again(searched, tmp_path):
         **{name: getattr(p, name) for name in p.model_fields_set}, output=tmp_path / "again"
     )
     new = [stage for key, stage in _entries().items() if key not in before]
-    assert set(new) <= {"evaluate"}  # only of the model before fine-tuning
+    assert set(new) <= {"evaluate", "explain"}  # what a search does not need
     assert again.fine_tuned.nonzero == report.winner.costs["nonzero"]
     one, other = (
         keras.saving.load_model(tmp_path / name / "model.keras").get_weights()
@@ -121,15 +121,12 @@ def test_channels_first_then_weights(searched, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_fastest_model_within_a_drop(searched):
-    report = searched(
-        objective="latency_ms",
-        target={"pattern": ["channel"]},
-        budget={"accuracy_drop": 0.2},
-        model={"name": "lenet_300_100"},
-    )
-    assert report.winner.costs["latency_ms"] < report.dense.costs["latency_ms"]
-    assert report.winner.costs["flops"] < 0.8 * report.dense.costs["flops"]
+def test_a_limit_on_latency_is_looked_for_where_the_table_says(searched):
+    how = {"target": {"pattern": ["channel"]}, "search": {"fresh_seeds": 1}}
+    whole = searched(budget={"latency_ms": 1000}, **how).dense.costs["latency_ms"]
+    report = searched(budget={"latency_ms": 0.6 * whole}, **how)
+    assert report.winner.costs["latency_ms"] <= 0.6 * whole
+    assert any(not trial.tuned for step in report.steps for trial in step.trials)
 
 
 def test_a_latency_that_nothing_can_measure(monkeypatch, tmp_path, capsys):

@@ -51,6 +51,7 @@ def test_gradual_channels_come_and_go_and_are_removed_in_the_end(quick, tmp_path
     assert _runs(report) == [
         *("load_data", "train", "fine_tune", "prune", "prune", "prune"),
         *("evaluate",) * 3,
+        "explain",
     ]
     hidden = [layer.units for layer in _saved(tmp_path).layers if hasattr(layer, "units")][:-1]
     assert sum(hidden) == 48  # of 64 + 32

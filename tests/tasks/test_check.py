@@ -6,6 +6,8 @@ import pytest
 
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
+from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.objective_config import ObjectiveConfig
 from tasks.check import check
 
 
@@ -41,6 +43,22 @@ def test_layers_that_are_not_there_are_refused(target, told, data):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("tuning", "objective", "told"),
+    [
+        ({"class_weight": "balanced"}, {"task": "regression"}, "fine_tune.class_weight is balanc"),
+        ({"label_smoothing": 0.1}, {"task": "regression"}, "label_smoothing is 0.1, but a regr"),
+        ({}, {"loss": "mean_squred"}, "names the loss 'mean_squred', which Keras does not have"),
+        ({}, {"metrics": ["acuracy"]}, "names the metric 'acuracy', which Keras does not have"),
+    ],
+)
+def test_a_training_that_does_not_fit_is_refused(tuning, objective, told, data):
+    trainings = {"fine_tune": FineTuneConfig(**tuning)}
+    goal = ObjectiveConfig(**objective)
+    with pytest.raises(ValueError, match=told):
+        check.fn(data, ModelConfig(), TargetConfig(ratio=0.9), (), trainings, goal)
+
+
 def test_a_model_that_does_not_fit_the_data_is_refused(data):
     with pytest.raises(ValueError, match="lenet_5 takes images"):
         _check(data, {"ratio": 0.9}, name="lenet_5")
@@ -48,5 +66,5 @@ def test_a_model_that_does_not_fit_the_data_is_refused(data):
 
 def test_a_damaged_model_file_is_refused(data, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"no model")
-    with pytest.raises(ValueError, match="cannot be loaded"):
+    with pytest.raises(ValueError, match=r"no \.keras file"):
         _check(data, {"ratio": 0.9}, path=str(tmp_path / "model.keras"))

@@ -95,6 +95,8 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
         {**tuning, "fine_tune": taught, "teacher": convolutional},
         {**tuning, "fine_tune": epoch, "rewound": epoch, "early": kept},
     )
+    compared = {"data": data, "dense": convolutional, "tuned": tuned, "masks": pruned}
+    _run("explain", {**compared, "scores": plain, "fits": [convolutional, tuned]})
     _run("prune_shrink", {"model": tuned, "masks": pruned})
     moving = {**epoch, "epochs": 2, "dynamic": {"method": "rigl", "frequency": 3}}
     _run("fine_tune_dynamic", {**tuning, "fine_tune": moving})

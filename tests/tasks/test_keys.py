@@ -20,6 +20,7 @@ from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from tasks.correct import correct
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.export import export
 from tasks.fine_tune import fine_tune
 from tasks.importance import importance
@@ -29,7 +30,7 @@ from tasks.prune import prune
 from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate, export, measure)
+RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate, export, measure, explain)
 STAGES = {stage.name: stage for stage in RUN}
 ALL = set(STAGES)
 OUT = {"export", "measure"}
@@ -39,7 +40,7 @@ def _reference(name, uri="file:///here"):
     return Reference(key=name * 64, digest=f"content of {name}", uri=uri)
 
 
-DATA, DENSE, SCORES, PRUNED = (_reference(name) for name in "abcd")
+DATA, DENSE, SCORES, PRUNED, TUNED = (_reference(name) for name in "abcdf")
 ARGUMENTS = {
     "load_data": {"dataset": DatasetConfig()},
     "train": {"data": DATA, "model": ModelConfig(), "train": TrainConfig(), "seed": 1},
@@ -51,6 +52,14 @@ ARGUMENTS = {
     },
     "fine_tune": {"data": DATA, "pruned": PRUNED, "fine_tune": FineTuneConfig(), "seed": 1},
     "evaluate": {"data": DATA, "model": DENSE},
+    "explain": {
+        "data": DATA,
+        "dense": DENSE,
+        "tuned": TUNED,
+        "scores": SCORES,
+        "masks": PRUNED,
+        "fits": [DENSE, TUNED],
+    },
     "export": {"data": DATA, "model": PRUNED, "export": ExportConfig(), "seed": 1},
     "measure": {
         "data": DATA,
@@ -129,10 +138,14 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/importance/criteria/gradient.py", {"importance"}),
         ("secateur/importance/criteria/wanda.py", {"importance"}),
         ("secateur/importance/gradients/engine.py", {"importance"}),
-        ("secateur/importance/scores.py", {"importance", "prune"}),
+        ("secateur/importance/scores.py", {"importance", "prune", "explain"}),
+        ("secateur/sparsity/masks.py", {"prune", "fine_tune", "explain", "export"}),
+        ("secateur/explanation/changes.py", {"explain"}),
+        ("secateur/report/events.py", {"explain"}),
+        ("secateur/report/page.py", set()),
         ("secateur/sparsity/config.py", {"prune"}),
         ("secateur/sparsity/select.py", {"prune"}),
-        ("secateur/sparsity/hold.py", {"prune", "fine_tune"}),
+        ("secateur/sparsity/hold.py", {"prune", "fine_tune", "export"}),
         ("secateur/correction/correct.py", {"correct"}),
         ("secateur/correction/config.py", {"correct"}),
         ("secateur/training/regularizer_config.py", {"train", "fine_tune"}),
@@ -200,6 +213,11 @@ def test_a_key_is_the_same_wherever_its_inputs_lie_and_whoever_built_them():
         ("train", {"objective": ObjectiveConfig(loss="huber")}),
         ("evaluate", {"model": _reference("e")}),
         ("evaluate", {"data": _reference("e")}),
+        ("explain", {"tuned": _reference("e")}),
+        ("explain", {"scores": None}),
+        ("explain", {"masks": None}),
+        ("explain", {"fits": [DENSE, _reference("e")]}),
+        ("explain", {"fits": [DENSE]}),
         ("export", {"model": _reference("e")}),
         ("export", {"export": ExportConfig(formats=("litert",))}),
         ("export", {"data": _reference("e")}),
@@ -213,10 +231,10 @@ def test_every_input_counts(name, change):
 
 def test_versions_count(monkeypatch):
     before = _keys()
-    from tasks.stage import _versions
+    from tasks.stage import versions
 
-    newer = {**_versions(), "keras": "99.0"}
-    monkeypatch.setattr("tasks.stage._versions", lambda: newer)
+    newer = {**versions(), "keras": "99.0"}
+    monkeypatch.setattr("tasks.stage.versions", lambda: newer)
     assert _changed(before) == ALL
 
 
@@ -275,11 +293,11 @@ def test_a_criterion_of_another_package_counts_with_that_package(tmp_path, monke
 
 
 def test_prepared_data_that_change_count(tmp_path):
-    folder = tmp_path / "digits" / "1.0.0"
+    folder = tmp_path / "cifar10" / "3.0.2"
     folder.mkdir(parents=True)
-    (folder / "digits-train.tfrecord").write_bytes(b"one")
-    config = DatasetConfig(name="digits", data_dir=str(tmp_path))
+    (folder / "cifar10-train.tfrecord").write_bytes(b"one")
+    config = DatasetConfig(name="cifar10", data_dir=str(tmp_path))
     first = _key("load_data", dataset=config)
     assert _key("load_data", dataset=config) == first
-    (folder / "digits-train.tfrecord").write_bytes(b"more")
+    (folder / "cifar10-train.tfrecord").write_bytes(b"more")
     assert _key("load_data", dataset=config) != first

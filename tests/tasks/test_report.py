@@ -20,6 +20,7 @@ from secateur.report.schema import Report
 from secateur.report.tables import layer_table
 from secateur.training.config import TrainConfig
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.report import report
 from tasks.train import train
 
@@ -36,13 +37,16 @@ def ran(data, tmp_path, prefect_server):
         return found.data if hasattr(found, "data") else found
 
     evaluations = {subject: evaluated(subject) for subject in subjects}
+    models = {"dense": dense, "tuned": dense, "scores": None, "masks": None}
+    told = explain.task.fn(data=data, **models, fits=[dense])
     given = PruneParameters(target={"ratio": 0.5}, output=tmp_path / "out").resolved()
 
     @flow
     def reporting():
         parameters = given.model_dump(mode="json")
-        results = [dense, *evaluations.values()]
-        return report(parameters, results, evaluations, {}, dense, tmp_path / "out")
+        results = [dense, *evaluations.values(), told]
+        out = tmp_path / "out"
+        return report(parameters, results, evaluations, {}, dense, out, None, told, "the command")
 
     return reporting(), dense, tmp_path / "out"
 
@@ -65,13 +69,20 @@ def test_a_real_report_is_what_is_published_and_shown(ran):
         ("evaluate", "dense", False),
         ("evaluate", "pruned", True),
         ("evaluate", "fine_tuned", True),
+        ("explain", None, False),
     ]
     kernels = 4 * 64 + 64 * 32 + 32 * 3
     assert (written.dense.prunable, written.dense.nonzero) == (kernels, kernels)
     assert written.dense.flops >= 2 * kernels
     assert written.sparsity == 0
     assert json.loads(text)["parameters"]["target"]["ratio"] == 0.5
-    assert _artifact("report").data == to_markdown(written)
+    shown = _artifact("report").data
+    assert shown.startswith(to_markdown(written))
+    assert f"{out}/report.html" in shown
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for told in ("the command", "Of 20 test examples", *(stage.key for stage in written.stages)):
+        assert told in page
+    assert len(list(out.glob("tensorboard/train/*/events.*"))) == 2
     header, rows = layer_table(written)
     assert json.loads(_artifact("layers").data) == [
         dict(zip(header, row, strict=True)) for row in rows

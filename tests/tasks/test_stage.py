@@ -15,6 +15,7 @@ from secateur.store import StoreError, digest_of, open_store
 from secateur.training.fit import DivergedError
 from tasks import stage as stage_module
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.fine_tune import fine_tune
 from tasks.importance import importance
 from tasks.load_data import load_data
@@ -63,7 +64,9 @@ def test_what_can_pass_is_tried_again(error, passes):
     assert can_pass(None, None, Failed(data=error)) is passes
 
 
-@pytest.mark.parametrize("stage", [load_data, train, importance, prune, fine_tune, evaluate])
+@pytest.mark.parametrize(
+    "stage", [load_data, train, importance, prune, fine_tune, evaluate, explain]
+)
 def test_every_stage_waits_longer_from_try_to_try_with_jitter(stage):
     assert stage.task.retries == 3
     assert list(stage.task.retry_delay_seconds) == [1, 2, 4]

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
+from secateur.datasets.builders.stratified import every_fifth
+
 
 class Mnist5k(tfds.core.GeneratorBasedBuilder):
     """5,000 real MNIST digits, 500 of each class: 4,000 train, 1,000 test, stratified and fixed.
@@ -41,11 +43,7 @@ class Mnist5k(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         images, labels = _read_digits()
-        place = np.empty(len(labels), dtype=np.int64)  # the how-maniest of its class
-        for label in range(10):
-            (indices,) = np.nonzero(labels == label)
-            place[indices] = np.arange(len(indices))
-        test = place % 5 == 4
+        test = every_fifth(labels)
         return {
             "train": self._generate_examples(images[~test], labels[~test]),
             "test": self._generate_examples(images[test], labels[test]),

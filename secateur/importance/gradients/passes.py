@@ -54,6 +54,10 @@ class Passes:
 
     def stream(self, batch: Batch, handle: Callable[[Call], None]) -> None:
         """Runs the model and hands over each call once it is made, with stand-ins as deltas."""
+        self.watch(lambda: self._run.model(batch.x, training=False), handle)
+
+    def watch(self, function: Callable[[], Any], handle: Callable[[Call], None]) -> Any:
+        """Does the same with a function that runs the model or a part of it; gives its result."""
 
         def complete(call: Call) -> None:
             # Ones: what a transposed convolution's kernel sees of them is where it counts.
@@ -65,7 +69,7 @@ class Passes:
 
         self._capture.tape, self._capture.handle = None, complete
         try:
-            self._run.model(batch.x, training=False)
+            return function()
         finally:
             self._capture.handle = None
 

@@ -127,26 +127,44 @@ def test_without_a_test_split_a_fifth_of_train_is_it(tmp_path):
     assert sorted(seen) == list(range(50))  # no example twice, none lost
 
 
-def test_a_label_that_is_no_class_is_refused(tmp_path):
+def test_a_target_of_numbers_is_a_regression(tmp_path):
     features = {"x": tfds.features.Tensor(shape=(3,), dtype=np.float32), "y": np.float32}
 
     def example(i):
-        return {"x": np.zeros(3, np.float32), "y": np.float32(i)}
+        return {"x": np.full(3, i, np.float32), "y": np.float32(i / 2)}
 
-    splits = {"train": 10, "test": 4}
+    splits = {"train": 30, "test": 4}
     builder = _builder("made_d", features, ("x", "y"), splits, example)
-    with pytest.raises(ValueError, match=r"The label 'y'.*ClassLabel"):
-        materialize(_prepare(builder, tmp_path), tmp_path)
+    config = _prepare(builder, tmp_path / "tfds")
+    (tmp_path / "out").mkdir()
+    data = materialize(config, tmp_path / "out")
+    assert (data.task, len(data.test), data.train.y.shape) == ("regression", 4, (27, 1))
+    np.testing.assert_array_equal(data.train.x[:, 0] / 2, data.train.y[:, 0])
 
 
-def test_text_is_refused_in_one_sentence(tmp_path):
+def test_text_becomes_tokens(tmp_path):
     features = {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(num_classes=2)}
 
     def example(i):
-        return {"text": "a", "label": i % 2}
+        return {"text": f"one two {i}", "label": i % 2}
 
-    builder = _builder("made_e", features, ("text", "label"), {"train": 10, "test": 4}, example)
-    with pytest.raises(ValueError, match="allowed are numbers of one shape"):
+    builder = _builder("made_e", features, ("text", "label"), {"train": 20, "test": 4}, example)
+    config = _prepare(builder, tmp_path / "tfds")
+    (tmp_path / "out").mkdir()
+    data = materialize(config, tmp_path / "out")
+    assert (data.task, data.classes, data.shape) == ("classification", 2, (3,))
+    assert data.traits.vocabulary == 2 + 2 + 18  # one, two, and a number of each training text
+
+
+def test_a_feature_that_is_no_array_is_refused(tmp_path):
+    label = tfds.features.ClassLabel(num_classes=2)
+    features = {"x": tfds.features.Sequence(np.float32), "label": label}
+
+    def example(i):
+        return {"x": [1.0] * i, "label": i % 2}
+
+    builder = _builder("made_f", features, ("x", "label"), {"train": 10, "test": 4}, example)
+    with pytest.raises(ValueError, match=r"'x' of 'made_f' is a Sequence of shape .* one shape"):
         materialize(_prepare(builder, tmp_path), tmp_path)
 
 

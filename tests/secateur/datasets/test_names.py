@@ -1,14 +1,17 @@
+import os
 import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import (
     BUNDLED,
+    EXTRAS,
     base_name,
     check_dataset,
-    prepared_fingerprint,
+    outside_fingerprint,
     tfds_names,
 )
 
@@ -64,7 +67,64 @@ def test_a_file_that_changes_in_the_data_dir_changes_the_fingerprint(tmp_path):
     (tmp_path / "mine").mkdir()
     file = tmp_path / "mine" / "shard"
     file.write_text("one")
-    before = prepared_fingerprint(config)
-    assert before == prepared_fingerprint(config)
+    before = outside_fingerprint(config)
+    assert before == outside_fingerprint(config)
     file.write_text("other")
-    assert prepared_fingerprint(config) != before
+    assert outside_fingerprint(config) != before
+
+
+def test_a_path_counts_by_its_content(tmp_path):
+    file = tmp_path / "data.csv"
+    file.write_text("a,label\n1,0\n")
+    config = DatasetConfig(path=str(file))
+    check_dataset(config)
+    before = outside_fingerprint(config)
+    os.utime(file, (0, 0))
+    assert outside_fingerprint(config) == before
+    file.write_text("a,label\n1,1\n")
+    assert outside_fingerprint(config) != before
+
+
+def test_a_file_that_is_added_to_a_folder_counts(tmp_path):
+    (tmp_path / "train.npz").write_bytes(b"1")
+    config = DatasetConfig(path=str(tmp_path))
+    before = outside_fingerprint(config)
+    (tmp_path / "test.npz").write_bytes(b"2")
+    assert outside_fingerprint(config) != before
+
+
+def test_a_factory_counts_with_its_package(tmp_path, monkeypatch):
+    (tmp_path / "data_that_counts.py").write_text("def build(): return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = DatasetConfig(factory="data_that_counts:build")
+    before = outside_fingerprint(config)
+    (tmp_path / "data_that_counts.py").write_text("def build(): return 2\n")
+    assert outside_fingerprint(config) != before
+
+
+def test_a_bundled_set_names_the_extra_that_it_needs(monkeypatch):
+    monkeypatch.setitem(EXTRAS, "languages", ("a_package_that_is_nowhere", "text"))
+    with pytest.raises(ValueError, match=r"a_package_that_is_nowhere.*'secateur\[text\]'"):
+        check_dataset(DatasetConfig(name="languages"))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"name": "mnist", "path": "a.csv"}, "not dataset.name and dataset.path"),
+        ({"name": None}, "not none of them"),
+        ({"path": "a.csv", "factory": "a:b"}, "not dataset.path and dataset.factory"),
+        ({"features": ["a"], "target": ["a"]}, "'a' is both in dataset.features and"),
+        ({"task": "language_model", "target": ["a"]}, "the next token; leave it out"),
+    ],
+)
+def test_parameters_that_do_not_go_together(given, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        DatasetConfig(**given)
+
+
+def test_the_default_gives_way_to_a_path_or_a_factory():
+    assert DatasetConfig(path="pets").name is None
+    assert DatasetConfig(path="~/pets").label == "pets"
+    assert DatasetConfig(factory="a.b:c").label == "a.b:c"
+    assert DatasetConfig().label == "mnist_5k"

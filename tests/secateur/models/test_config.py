@@ -54,9 +54,9 @@ def test_a_config_does_not_change():
 
 
 def test_every_architecture_can_be_chosen():
-    from secateur.models.architectures import BUILDERS
+    from secateur.models.architectures import BUILDERS, TABLE_BUILDERS, TEXT_BUILDERS
 
-    assert set(get_args(Architecture)) == set(BUILDERS)
+    assert set(get_args(Architecture)) == {*BUILDERS, *TABLE_BUILDERS, *TEXT_BUILDERS}
 
 
 def test_configs_and_sources_import_no_tensorflow():

@@ -8,8 +8,9 @@ import zipfile
 
 import pytest
 
+from secateur.factories import ModelSettings
 from secateur.models.config import ModelConfig
-from secateur.models.sources import ModelSettings, check_model, file_digest, source_fingerprint
+from secateur.models.sources import check_model, file_digest, source_fingerprint
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from secateur.report.card import to_card
 from secateur.report.files import OutputError, check_output, write_results
 from secateur.report.markdown import to_markdown
+from secateur.report.page import to_html
 from secateur.report.schema import Report
 
-FILES = ["model.keras", "report.json", "report.md"]
+FILES = ["model.keras", "model_card.md", "report.html", "report.json", "report.md"]
 
 
 @pytest.fixture
@@ -32,12 +34,14 @@ def _content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_folder_holds_the_three_files_and_nothing_else(report, model, tmp_path):
+def test_the_folder_holds_the_results_and_nothing_else(report, model, evidence, tmp_path):
     out = tmp_path / "a" / "b"
-    write_results(out, report, model)
+    write_results(out, report, model, evidence)
     assert _names(out) == FILES
     assert Report.model_validate_json((out / "report.json").read_text()) == report
     assert (out / "report.md").read_text() == to_markdown(report)
+    assert (out / "report.html").read_text() == to_html(report, evidence)
+    assert (out / "model_card.md").read_text() == to_card(report, evidence)
     assert (out / "model.keras").read_bytes() == b"the model"
     assert model.read_bytes() == b"the model"
 
@@ -52,6 +56,16 @@ def test_an_earlier_run_is_replaced_and_other_files_stay(make, model, tmp_path):
     assert json.loads((out / "report.json").read_text())["sparsity"] == 0.9
     assert (out / "model.keras").read_bytes() == b"another model"
     assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_logs_for_tensorboard_take_the_place_of_earlier_ones(report, model, tmp_path):
+    for name in ("first", "second"):
+        logs = tmp_path / name / "train"
+        logs.mkdir(parents=True)
+        (logs / f"events.{name}").write_bytes(name.encode())
+        write_results(tmp_path / "out", report, model, logs=tmp_path / name)
+    assert _names(tmp_path / "out" / "tensorboard" / "train") == ["events.second"]
+    assert (tmp_path / "first" / "train" / "events.first").exists()
 
 
 def test_files_have_the_rights_that_the_user_gives_new_files(report, model, tmp_path):
@@ -71,13 +85,15 @@ def test_text_is_utf_8_whatever_the_locale(make, model, tmp_path):
     assert json.loads((out / "report.json").read_bytes())["notices"] == ["Größe → 0"]
 
 
-@pytest.mark.parametrize("file", ["model.keras", "report.md", "report.json"])
+@pytest.mark.parametrize("file", ["model.keras", "events", "report.html", "report.json"])
 def test_a_disk_that_gets_full_leaves_the_earlier_run_whole(
     file, make, model, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
     write_results(out, make(sparsity=0.5), model)
     before = _content(out)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "events").write_bytes(b"events")
     copyfile, write_text = shutil.copyfile, Path.write_text
 
     def full(path):
@@ -90,7 +106,7 @@ def test_a_disk_that_gets_full_leaves_the_earlier_run_whole(
         Path, "write_text", lambda self, text, **o: (full(self), write_text(self, text, **o))
     )
     with pytest.raises(OutputError) as error:
-        write_results(out, make(sparsity=0.9), model)
+        write_results(out, make(sparsity=0.9), model, logs=tmp_path / "logs")
     assert error.value.errno == errno.ENOSPC
     assert str(error.value).startswith(
         f"The results cannot be written to {str(out)!r} (No space left on device); make room"
@@ -113,7 +129,7 @@ def test_a_report_stands_only_beside_its_own_model(make, model, tmp_path, monkey
     monkeypatch.setattr(Path, "replace", die)
     with pytest.raises(KeyboardInterrupt):
         write_results(out, make(sparsity=0.9), model)
-    assert _names(out) == ["model.keras", "report.md"]
+    assert _names(out) == ["model.keras", "model_card.md", "report.html", "report.md"]
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(report, model, tmp_path):

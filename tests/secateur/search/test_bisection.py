@@ -77,6 +77,21 @@ def test_limits_that_are_measured_are_found_without_training(number, least):
     assert len(tried) - len(tuned) <= 6
 
 
+def test_a_good_guess_saves_trials():
+    waypoints = _waypoints(60)
+    goal = Goal(None, None, {"bytes": 700}, 0.95)
+    ways = [
+        _run(
+            Bisection(goal, waypoints, guess=guess),
+            waypoints,
+            lambda p, _: ({"bytes": 1000 - 10 * p}, 0.0),
+        )
+        for guess in (None, 31, 99)
+    ]
+    assert [tried[-1] for tried in ways] == [(30, True)] * 3
+    assert ways[1][0] == (31, False)
+
+
 def test_a_model_that_training_made_larger_is_followed_by_the_next():
     waypoints = _waypoints(20)
     goal = Goal(None, None, {"bytes": 900}, 0.95)

@@ -53,7 +53,9 @@ def test_the_weights_of_the_best_epoch_stay_and_its_zeros():
     assert not model.get_layer("first").kernel.numpy()[~masks["first/kernel"]].any()
 
 
-@pytest.mark.parametrize("killed_after", [1, 3, 6])
+@pytest.mark.parametrize(
+    "killed_after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 6))]
+)
 def test_a_killed_training_knows_its_best_epoch(killed_after, tmp_path):
     def trained(epochs, folder=None):
         model = net()
@@ -66,6 +68,7 @@ def test_a_killed_training_knows_its_best_epoch(killed_after, tmp_path):
     assert trained(6, tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_training_stops_when_none_better_comes_and_does_not_go_on_after_a_kill(tmp_path):
     def trained(folder=None, limit=40):
         model = net()

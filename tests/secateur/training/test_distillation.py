@@ -104,7 +104,10 @@ def test_regularisation_counts_in_full():
     assert got == pytest.approx(7.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("config", [{"weight": 0.9}, {"weight": 0.5, "features": 0.1}])
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param({"weight": 0.9}, marks=pytest.mark.slow), {"weight": 0.5, "features": 0.1}],
+)
 def test_zeros_stay_the_teacher_does_not_move_and_a_kill_changes_no_bit(config, tmp_path):
     teacher = net(seed=3)
     taught, before = DistillConfig(**config), content_digest(teacher)

@@ -243,3 +243,21 @@ def test_balanced_classes_weigh_the_same(monkeypatch):
     goal = Objective("regression")
     with pytest.raises(ValueError, match=r"fit\.class_weight is balanced, but a regression"):
         fit(model, train, train, FitConfig(class_weight="balanced"), seed=0, objective=goal)
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_perplexity_by_hand(logits):
+    ends = {} if logits else {"activation": "softmax"}
+    model = keras.Sequential([keras.Input((5, 2)), layers.Dense(3, **ends)])
+    x = np.random.default_rng(0).normal(size=(4, 5, 2)).astype(np.float32)
+    labels = np.random.default_rng(1).integers(0, 3, (4, 5))
+    metrics = Objective(task="language_model").metrics(model)
+    assert [metric.name for metric in metrics] == ["accuracy", "perplexity"]
+    for rows in (slice(0, 1), slice(1, 4)):  # batches of two sizes count by their tokens
+        metrics[1].update_state(labels[rows], model(x[rows]))
+    given = keras.ops.convert_to_numpy(model(x))
+    shares = np.exp(given) / np.exp(given).sum(-1, keepdims=True) if logits else given
+    right = np.take_along_axis(shares, labels[..., None], -1)
+    assert float(metrics[1].result()) == pytest.approx(np.exp(-np.log(right).mean()), rel=1e-4)
+    model.compile("adam", "mse", metrics=Objective(task="language_model").metrics(model))
+    keras.models.clone_model(model)  # a compiled model can be copied

@@ -1,0 +1,3 @@
+"""Readers of data beside TFDS: `read(files by split, config, scratch folder) -> Raw by split`."""
+
+REGISTRY = True  # the cache key of load_data counts this whole folder

@@ -1,0 +1,181 @@
+"""What a source gave -> the arrays of a `Dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from secateur.datasets.config import DatasetConfig
+from secateur.datasets.dataset import SPLITS
+from secateur.datasets.labels import Targets, check_classes, encode
+from secateur.datasets.raw import ROWS, ArrayWriter, Raw
+from secateur.datasets.splits import Part, divide
+from secateur.datasets.text import Vectorizer
+
+
+def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[str, Any]:
+    """Writes the three splits, and gives what `info.json` shall hold.
+
+    Raises:
+        ValueError: One sentence: inputs or targets that no model can be trained on.
+    """
+    for split, part in raw.items():
+        if len(part) == 0:
+            raise ValueError(f"The split {split} of {config.label!r} has no examples.")
+    texts = [name for name, array in raw["train"].inputs.items() if array.dtype == object]
+    if len(texts) and len(raw["train"].inputs) > 1:
+        raise ValueError(
+            f"The input {texts[0]!r} is text and there are others beside it; allowed is one text "
+            "alone, or numbers: choose by dataset.features."
+        )
+    if config.task == "language_model":
+        return _write_language_model(raw, texts, config, folder)
+    targets = encode(raw, config)
+    check_classes(targets, targets.y["train"])
+    strata = targets.y["train"] if targets.task in ("classification", "binary") else None
+    sizes = {split: len(part) for split, part in raw.items()}
+    parts = divide(sizes, None if strata is None else strata.reshape(-1), config)
+    y = {name: targets.y[source][rows] for name, (source, rows) in parts.items()}
+    check_classes(targets, y["train"])
+    for name in SPLITS:
+        np.save(folder / f"{name}_y.npy", y[name], allow_pickle=False)
+    info = _info(config, targets, parts)
+    if texts:
+        info |= _write_text(raw, texts[0], parts, config, folder)
+        return _with_targets(info, targets, y["train"])
+    inputs = []
+    for number, name in enumerate(raw["train"].inputs):
+        several = len(raw["train"].inputs) > 1
+        about = _write_input(raw, name, f"x{number}" if several else "x", parts, config, folder)
+        inputs.append({"name": name, **about})
+    if len(inputs) > 1:
+        info["inputs"] = inputs
+    else:
+        info |= {key: inputs[0][key] for key in ("shape", "scale", "dtype")}
+        info["traits"] |= inputs[0]["traits"]
+    return _with_targets(info, targets, y["train"])
+
+
+def _info(config: DatasetConfig, targets: Targets, parts: Mapping[str, Part]) -> dict[str, Any]:
+    return {
+        "name": config.label,
+        "task": targets.task,
+        "classes": targets.classes,
+        "class_names": targets.class_names,
+        "splits": {name: source for name, (source, _) in parts.items()},
+        "examples": {name: len(rows) for name, (_, rows) in parts.items()},
+        "traits": {},
+    }
+
+
+def _with_targets(info: dict[str, Any], targets: Targets, train: np.ndarray) -> dict[str, Any]:
+    if targets.task == "regression":
+        mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+        info["traits"]["target_mean"] = mean.tolist()
+        info["traits"]["target_deviation"] = np.where(deviation > 0, deviation, 1.0).tolist()
+    return info
+
+
+def _write_input(
+    raw: Mapping[str, Raw],
+    name: str,
+    suffix: str,
+    parts: Mapping[str, Part],
+    config: DatasetConfig,
+    folder: Path,
+) -> dict[str, Any]:
+    arrays = {split: part.inputs[name] for split, part in raw.items()}
+    stored = arrays["train"].shape[1:]
+    for split, array in arrays.items():
+        if array.shape[1:] != stored:
+            raise ValueError(
+                f"The inputs of the split {split} have the shape {array.shape[1:]}, those of train "
+                f"{stored}; give all of them one shape."
+            )
+    shape = _shape(stored, config)
+    dtype = np.dtype(np.uint8) if arrays["train"].dtype == np.uint8 else np.dtype(np.float32)
+    for split, (source, rows) in parts.items():
+        writer = ArrayWriter(folder / f"{split}_{suffix}.npy", dtype, shape)
+        for start in range(0, len(rows), ROWS):
+            chosen = rows[start : start + ROWS]
+            values = np.asarray(arrays[source][chosen]).reshape(len(chosen), *shape)
+            if not np.isfinite(values.astype(np.float32)).all():
+                raise ValueError(
+                    f"The inputs {name!r} of the split {source} have values that are not finite; "
+                    "fill them or leave those examples out."
+                )
+            writer.append(values)
+        writer.close()
+    scale = 1 / 255 if dtype == np.uint8 else 1.0
+    traits = {}
+    if len(shape) == 1 and dtype != np.uint8:
+        train = np.load(folder / f"train_{suffix}.npy", mmap_mode="r")
+        mean = train.mean(axis=0, dtype=np.float64)
+        traits = {"mean": mean.tolist(), "variance": train.var(axis=0, dtype=np.float64).tolist()}
+    return {"shape": list(shape), "scale": scale, "dtype": "float32", "traits": traits}
+
+
+def _shape(stored: tuple[int, ...], config: DatasetConfig) -> tuple[int, ...]:
+    if config.shape is not None:
+        if np.prod(config.shape) != np.prod(stored):
+            raise ValueError(
+                f"dataset.shape is {config.shape}, {np.prod(config.shape)} values, but each "
+                f"example has {stored}, {np.prod(stored)} values; give a shape of as many."
+            )
+        return config.shape
+    return stored or (1,)
+
+
+def _write_text(
+    raw: Mapping[str, Raw],
+    name: str,
+    parts: Mapping[str, Part],
+    config: DatasetConfig,
+    folder: Path,
+) -> dict[str, Any]:
+    texts = {split: raw[source].inputs[name][rows] for split, (source, rows) in parts.items()}
+    vectorizer = Vectorizer(texts["train"], config)
+    vectorizer.save(folder)
+    for split, some in texts.items():
+        np.save(folder / f"{split}_x.npy", vectorizer.tokens(some), allow_pickle=False)
+    return _text_info(vectorizer)
+
+
+def _text_info(vectorizer: Vectorizer) -> dict[str, Any]:
+    return {
+        "shape": [vectorizer.length],
+        "scale": None,
+        "dtype": "int32",
+        "vocabulary": vectorizer.digest(),
+        "traits": {"vocabulary": vectorizer.size},
+    }
+
+
+def _write_language_model(
+    raw: Mapping[str, Raw], texts: list[str], config: DatasetConfig, folder: Path
+) -> dict[str, Any]:
+    if not texts:
+        raise ValueError(
+            f"The task language_model goes by text, but the inputs of {config.label!r} are "
+            "numbers; choose a text by dataset.features, or another task."
+        )
+    parts = divide({split: len(part) for split, part in raw.items()}, None, config)
+    inputs = {split: raw[source].inputs[texts[0]][rows] for split, (source, rows) in parts.items()}
+    vectorizer = Vectorizer(inputs["train"], config)
+    vectorizer.save(folder)
+    examples = {}
+    for split in SPLITS:
+        x, y = vectorizer.stream(inputs[split])
+        if len(inputs[split]) and not len(x):
+            raise ValueError(
+                f"The texts of the split {split} are shorter than dataset.text_length "
+                f"({vectorizer.length}) altogether; give more text, or a smaller length."
+            )
+        np.save(folder / f"{split}_x.npy", x, allow_pickle=False)
+        np.save(folder / f"{split}_y.npy", y, allow_pickle=False)
+        examples[split] = len(x)
+    targets = Targets("language_model", vectorizer.size, None, {})
+    return {**_info(config, targets, parts), **_text_info(vectorizer), "examples": examples}

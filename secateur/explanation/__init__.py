@@ -1,0 +1,1 @@
+"""What pruning changed: weights, scores and masks of a run, and answers on test examples."""
