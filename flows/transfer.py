@@ -146,7 +146,7 @@ def find(p: TransferParameters) -> Way | None:
 def run_name(p: TransferParameters) -> str:
     """`transfer-<model>-<data>`, such as `transfer-lenet_5-digits`."""
     path = Path(p.transfer.source)
-    return f"transfer-{path.stem if path.suffix else path.name}-{p.dataset.name}"
+    return f"transfer-{path.stem if path.suffix else path.name}-{p.dataset.label}"
 
 
 def _run_name() -> str:
@@ -191,7 +191,7 @@ def transfer(
     p.check()
     if publish.approval:
         check_approval()
-    tag_flow_run(p.dataset.name, "transfer")
+    tag_flow_run(p.dataset.label, "transfer")
     done: list[StageResult] = []
 
     def run(stage: Stage, **arguments) -> StageResult:

@@ -6,7 +6,6 @@ import errno
 import functools
 import inspect
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -69,13 +68,10 @@ class Product(NamedTuple):
         digest: Digest of the content, on which the keys of later stages stand.
         metadata: Small facts in plain JSON that are kept beside the files; `notices` is a list
             of sentences for the report.
-        stopped_after: Epochs of a training that a deadline ended; None of a whole one. What was
-            stopped serves this run alone: the next one goes on from the checkpoint.
     """
 
     digest: str
     metadata: dict[str, Any]
-    stopped_after: int | None = None
 
 
 class Stage:
@@ -135,35 +131,17 @@ class Stage:
         refresh = refresh or PREFECT_TASKS_REFRESH_CACHE.value()
         building = open_store().build(key, stage=self.name, inputs=ingredients, refresh=refresh)
         with pinned(), building as build:
-            artifact = build.artifact
-            cached = artifact is not None
-            if artifact is None:
+            cached = build.artifact is not None
+            if not cached:
                 import_tensorflow()
                 product = self._work(build=build, **arguments)
-                if product.stopped_after is None:
-                    artifact = build.commit(product.digest, product.metadata)
-                else:
-                    artifact = self._keep_stopped(build, product, ingredients)
-            result = self._result(artifact, subject, round, cached, start)
+                build.commit(product.digest, product.metadata)
+            assert build.artifact is not None
+            result = self._result(build.artifact, subject, round, cached, start)
         _log(result)
         for display in displays:
             display.finished(result.record)
         return Completed(name="Cached", data=result) if cached else result
-
-    def _keep_stopped(
-        self, build: Build, product: Product, ingredients: dict[str, Any]
-    ) -> Artifact:
-        """Stores what a training had when it was stopped under a key of its own.
-
-        Nothing is stored under the key of the whole training, and its checkpoint stays.
-        """
-        inputs = {**ingredients, "stopped_after": product.stopped_after}
-        with open_store().build(digest_of(inputs), stage=self.name, inputs=inputs) as part:
-            if part.artifact is not None:
-                return part.artifact
-            for path in build.directory.iterdir():
-                shutil.move(path, part.directory / path.name)
-            return part.commit(product.digest, product.metadata)
 
     def _result(self, artifact: Artifact, subject, number, cached, start) -> StageResult:
         record = StageRecord(

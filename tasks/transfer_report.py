@@ -47,7 +47,7 @@ def gather(
     return TransferReport(
         schema_version=1,
         parameters=parameters,
-        task="classification",
+        task=found["transferred"].task,
         source=SourceFacts(
             path=parameters["transfer"]["source"],
             parameters=facts["parameters"],

@@ -47,6 +47,12 @@ class TransferReport(BaseModel):
     notices: list[str] = Field(description="What was skipped or stopped, and why.")
 
     @property
+    def data(self) -> str:
+        """What the data set is called."""
+        given = self.parameters["dataset"]
+        return given["name"] or given["factory"] or given["path"]
+
+    @property
     def final(self) -> Cost:
         """The model that is handed out."""
         return self.models.get("pruned", self.models["transferred"])
@@ -108,7 +114,7 @@ def transfer_markdown(report: TransferReport) -> str:
     ]
     return "\n".join(
         [
-            f"# Transfer to {report.parameters['dataset']['name']}\n",
+            f"# Transfer to {report.data}\n",
             transfer_summary(report) + "\n",
             f"The source, `{report.source.path}`, has {report.source.parameters:,} parameters; "
             f"{report.source.sparsity:.1%} of its prunable weights are zero.\n",

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from secateur.datasets.dataset import Split
 from secateur.training import companion
+from secateur.training.augment import augmenter
 from secateur.training.batches import ordered, shuffled
 from secateur.training.best_epoch import BestEpoch
 from secateur.training.checkpoint import Checkpoint
@@ -81,7 +82,7 @@ def fit(
         DivergedError: The loss is NaN or infinite; one sentence with the epoch and what to change.
         ValueError: One sentence: the model has nothing that `config.regularizer` could act on, or
             the best epoch is asked for without a validation split, or weights of classes or
-            smoothing where there are no classes.
+            smoothing where there are no classes, or augmentation of what is no image.
     """
     objective = objective or Objective()
     epochs = config.epochs or 0
@@ -106,6 +107,7 @@ def fit(
     done, history, beside = checkpoint.restore(model) if checkpoint else (0, {}, {})
     if done:
         companion.restore(companions, beside)
+    augment = augmenter(config.augment, train, f"{group}.augment")
     epoch = tf.Variable(done, dtype=tf.int32)
     said = f"{group}.learning_rate ({config.learning_rate:g})"
     if rewound:
@@ -113,7 +115,7 @@ def fit(
     watch = _Watch(model, epoch, steps, history, checkpoint, companions, progress, said)
     if done < epochs and not (best and best.stopped):
         trained.fit(
-            shuffled(train, config.batch_size, seed, epoch),
+            shuffled(train, config.batch_size, seed, epoch, augment),
             validation_data=ordered(validation, 1024) if len(validation) else None,
             initial_epoch=done,
             epochs=epochs,
@@ -141,6 +143,7 @@ def check_fit(
         ValueError: One sentence.
     """
     objective.loss(model, config.label_smoothing)
+    augmenter(config.augment, train, f"{group}.augment")
     _class_weight(config, train, objective, group)
     _best_epoch(config, model, objective, [], bool(len(validation)), group)
 

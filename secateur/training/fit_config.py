@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.schema import tell_bounds
+from secateur.training.augment_config import Augmentation
 from secateur.training.regularizer_config import RegularizerConfig
 
 RateSchedule = Literal["constant", "cosine", "one_cycle"]
@@ -65,4 +66,10 @@ class FitConfig(BaseModel):
     )
     regularizer: RegularizerConfig = Field(
         default=RegularizerConfig(), description="What pushes weights towards zero."
+    )
+    augment: tuple[Augmentation, ...] = Field(
+        default=(),
+        max_length=7,
+        description="Random changes of the training images, anew in each epoch: flip (left and "
+        "right), translation, rotation, zoom, brightness, contrast, erasing. Empty: none.",
     )

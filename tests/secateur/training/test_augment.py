@@ -58,3 +58,25 @@ def test_what_is_no_image_is_refused():
     rows = Split(np.zeros((4, 3), np.float32), np.zeros(4, np.int64), 1.0)
     with pytest.raises(ValueError, match=r"fine_tune.augment names flip.*leave it out"):
         augmenter(["flip"], rows, "fine_tune.augment")
+
+
+def test_a_training_that_was_killed_sees_the_same_changes(split, tmp_path):
+    import keras
+
+    from secateur.models.weights import content_digest
+    from secateur.training.fit import fit
+    from secateur.training.fit_config import FitConfig
+
+    def train(epochs, folder):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Flatten(name="flat"), keras.layers.Dense(20, name="logits")]
+        model = keras.Sequential([keras.Input((12, 12, 3)), *layers], name="net")
+        config = FitConfig(epochs=epochs, batch_size=8, augment=("flip", "translation"))
+        fit(model, split, split, config, seed=3, checkpoints=folder)
+        return content_digest(model)
+
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = train(3, tmp_path / "whole")
+    train(1, tmp_path / "killed")
+    assert train(3, tmp_path / "killed") == whole
