@@ -127,8 +127,7 @@ def _reader(array: np.ndarray, in_memory: bool):
         inputs = tf.constant(np.asarray(array))
         return lambda indices: tf.gather(inputs, indices)
 
-    assert isinstance(array, np.memmap), "an array in memory is read there"
-    rows_at = RowReader(array)
+    rows_at = RowReader(array) if isinstance(array, np.memmap) else array.__getitem__
 
     def read(indices):
         rows = tf.numpy_function(rows_at, [indices], array.dtype)

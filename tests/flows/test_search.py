@@ -110,9 +110,9 @@ def test_flops_are_met_without_trying(searched):
 
 @pytest.mark.slow
 def test_channels_first_then_weights(searched, tmp_path):
-    report = searched(target={"pattern": ["channel", "weight"]}, budget={"accuracy_drop": 0.1})
+    report = searched(target={"pattern": ["channel", "weight"]}, budget={"accuracy_drop": 0.4})
     assert [step.pattern for step in report.steps] == ["channel", "weight"]
-    assert report.steps[0].allowed == pytest.approx(0.05)
+    assert report.steps[0].allowed == pytest.approx(0.2)
     config = yaml.safe_load((tmp_path / "out" / "prune.yaml").read_text())
     assert config["first"][0]["pattern"] == "channel"
     assert config["target"]["pattern"] == "weight"
@@ -124,8 +124,8 @@ def test_channels_first_then_weights(searched, tmp_path):
 def test_a_limit_on_latency_is_looked_for_where_the_table_says(searched):
     how = {"target": {"pattern": ["channel"]}, "search": {"fresh_seeds": 1}}
     whole = searched(budget={"latency_ms": 1000}, **how).dense.costs["latency_ms"]
-    report = searched(budget={"latency_ms": 0.6 * whole}, **how)
-    assert report.winner.costs["latency_ms"] <= 0.6 * whole
+    report = searched(budget={"latency_ms": 0.8 * whole}, **how)
+    assert report.winner.costs["latency_ms"] <= 0.8 * whole
     assert any(not trial.tuned for step in report.steps for trial in step.trials)
 
 

@@ -70,7 +70,7 @@ def test_a_training_that_was_killed_sees_the_same_changes(split, tmp_path):
     def train(epochs, folder):
         keras.utils.set_random_seed(0)
         layers = [keras.layers.Flatten(name="flat"), keras.layers.Dense(20, name="logits")]
-        model = keras.Sequential([keras.Input((12, 12, 3)), *layers], name="net")
+        model = keras.Sequential([keras.Input((12, 12, 3), name="in"), *layers], name="net")
         config = FitConfig(epochs=epochs, batch_size=8, augment=("flip", "translation"))
         fit(model, split, split, config, seed=3, checkpoints=folder)
         return content_digest(model)
