@@ -139,7 +139,7 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/importance/criteria/wanda.py", {"importance"}),
         ("secateur/importance/gradients/engine.py", {"importance"}),
         ("secateur/importance/scores.py", {"importance", "prune", "explain"}),
-        ("secateur/sparsity/masks.py", {"prune", "fine_tune", "explain", "export"}),
+        ("secateur/sparsity/masks.py", {"prune", "fine_tune", "explain", "export", "correct"}),
         ("secateur/explanation/changes.py", {"explain"}),
         ("secateur/report/events.py", {"explain"}),
         ("secateur/report/page.py", set()),
