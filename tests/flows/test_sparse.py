@@ -13,7 +13,8 @@ def _masks(report):
     from secateur.store import open_store
 
     names = ("prune", "fine_tune")
-    keys = {stage.name: stage.key for stage in report.stages if stage.name in names}
+    chosen = [s for s in report.stages if s.name in names and s.subject is None]
+    keys = {stage.name: stage.key for stage in chosen}
     return [Masks.load(open_store().get(keys[name]).directory / "masks.npz") for name in names]
 
 
@@ -56,10 +57,11 @@ def test_masks_move_and_the_ratio_is_kept(method, quick):
     assert after.kept() == before.kept()
     moved = sum(int((before[path] & ~after[path]).sum()) for path in before)
     assert moved > 0.1 * before.kept()
-    assert report.sparsity == pytest.approx(0.9, abs=0.01)
+    # What grew on a pixel that is always black is still zero.
+    assert 0.9 - 1e-4 <= report.sparsity < 0.95
     target = {"ratio": 0.9, "schedule": "iterative", "rounds": 2}
     report = quick(target=target, fine_tune={"epochs": 1, "dynamic": dynamic})
-    assert report.sparsity == pytest.approx(0.9, abs=0.01)
+    assert 0.9 - 1e-4 <= report.sparsity < 0.95
 
 
 @pytest.mark.slow
@@ -69,10 +71,11 @@ def test_regularizers_of_both_trainings(quick, tmp_path):
     hard = {"penalty": "hard", "ratio": 0.8}
     report = quick(train={"epochs": 1, "regularizer": hard}, target={"ratio": 0.5})
     assert report.dense.nonzero == report.dense.prunable - round(0.8 * report.dense.prunable)
-    group = {"penalty": "group_lasso", "strength": 3e-3, "growth": 0}
+    group = {"penalty": "group_lasso", "strength": 0.3, "growth": 0}
     report = quick(
         target={"ratio": 0.5}, fine_tune={"epochs": 1, "learning_rate": 0.01, "regularizer": group}
     )
     assert report.sparsity > 0.55
-    kernel = keras.saving.load_model(tmp_path / "out" / "model.keras").layers[1].kernel.numpy()
-    assert np.any(~kernel.any(axis=0))  # whole neurons
+    model = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+    assert any(np.any(~kernel.any(axis=0)) for kernel in kernels)  # whole neurons
