@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Iterator
 
@@ -37,8 +36,6 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
     """
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port is {port}; a port is a number from 1 to 65535.")
-    # A run is `python -m …` in the current folder: what lies there shadows no library.
-    os.environ["PYTHONSAFEPATH"] = "1"
     signal.signal(signal.SIGTERM, _interrupt)
     with _server(say, port) as address:
         create_automations(replace=False)

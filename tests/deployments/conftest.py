@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -98,6 +99,8 @@ def process(command, environment, log, cwd=None):
             stdout=output,
             stderr=output,
             start_new_session=True,
+            # What runs in the background, such as a build, starts its processes deaf to Ctrl-C.
+            preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
     try:
         yield started
@@ -137,9 +140,6 @@ def environment(home):
 def served(home, environment):
     """The API of a server that `secateur serve` has started for the module."""
     log, port = home / "serve.log", free_port()
-    # The operator's own folder of the same name.
-    (home / "flows").mkdir()
-    (home / "flows" / "__init__.py").write_text("raise ImportError('these are not the flows')\n")
     command = [str(Path(sys.executable).with_name("secateur")), "serve", "--port", str(port)]
     with process(command, environment, log, cwd=home) as running:
         until(lambda: running.poll() is not None or "Ctrl-C ends it" in log.read_text())

@@ -40,7 +40,7 @@ def picture(page, tmp_path):
 
 
 def _field(page, name, number=0):
-    """A field of the form by its label, of several with this label that with the number."""
+    """A field of the form, or of a group of it, by its label, of several so called by number."""
     label = f".schema-form-property__label:text-is('{name}')"
     return page.locator(f".schema-form-property:has(> .p-label__header {label})").nth(number)
 
@@ -64,23 +64,24 @@ def test_a_run_from_the_form_with_changed_values(served, page, picture, home):
 
     prune = served.deployments()["prune"]["id"]
     page.goto(f"{ui}/deployments/deployment/{prune}/run")
-    _field(page, "Ratio (Optional)").wait_for()
+    target = _field(page, "target")
+    _field(target, "Ratio (Optional)").wait_for()
     for said in (
         "How much to remove, and where.",  # what a group is
         "met exactly, to one weight, block or channel. At least 0, below 1.",  # a field, its bounds
-        "Adam's learning rate. Above 0, at most 10.",
+        "Adam's learning rate, at its highest. Above 0, at most 10.",
     ):
         assert said in _text(page)
     _field(page, "Criterion (Optional)").locator(".p-select-button__control").press("ArrowDown")
     page.locator(".p-select-option").get_by_text("snip", exact=True).click()
     _fill(page, "Epochs (Optional)", "1", 0)
     _fill(page, "Epochs (Optional)", "1", 1)
-    _fill(page, "Ratio (Optional)", "1.5")
+    _fill(target, "Ratio (Optional)", "1.5")
     page.get_by_role("button", name="Submit").click()
-    _field(page, "Ratio (Optional)").get_by_text("1.5 is not valid").wait_for()
+    _field(target, "Ratio (Optional)").get_by_text("1.5 is not valid").wait_for()
     assert served("/flow_runs/count", {}) == 0
 
-    _fill(page, "Ratio (Optional)", "0.7")
+    _fill(target, "Ratio (Optional)", "0.7")
     _field(page, "target").scroll_into_view_if_needed()
     picture("prune-form")
     page.get_by_role("button", name="Submit").click()

