@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,27 +123,16 @@ class Terminal:
     def show(self, report: Report, output: Path) -> None:
         """The result, on standard output: the table, one sentence, and where the files are."""
         console = _results()
-        header, rows = cost_table(report)
-        console.print()
-        console.print(_table(header, rows))
-        console.print()
-        for notice in report.notices:
-            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-        console.print(summary(report), highlight=False, markup=False)
+        _show(console, cost_table(report), report.notices, summary(report))
         if said := verdict(report):
             console.print(said, highlight=False, markup=False)
-        console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
+        _say_where(console, "Report and model", output)
 
     def show_compressed(self, report: CompressReport, output: Path) -> None:
         """The steps, on standard output, and where the files are."""
         console = _results()
-        console.print()
-        console.print(_table(*step_table(report)))
-        console.print()
-        for notice in report.notices:
-            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-        console.print(compress_summary(report), highlight=False, markup=False)
-        console.print(f"Report and files: {output}", highlight=False, markup=False, soft_wrap=True)
+        _show(console, step_table(report), report.notices, compress_summary(report))
+        _say_where(console, "Report and files", output)
 
     def show_file(self, found: FileEvaluation, path: Path) -> None:
         """What was measured of one file, on standard output."""
@@ -159,47 +149,21 @@ class Terminal:
     def show_sweep(self, report: SweepReport, output: Path) -> None:
         """What is worth its cost, on standard output, and where the files are."""
         console = _results()
-        header, rows = front_table(report)
-        console.print()
-        console.print(_table(header, rows))
-        console.print()
-        for notice in report.notices:
-            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-        console.print(sweep_summary(report), highlight=False, markup=False)
-        console.print(
-            f"sweep.json, sweep.html and models: {output}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        _show(console, front_table(report), report.notices, sweep_summary(report))
+        _say_where(console, "sweep.json, sweep.html and models", output)
 
     def show_transfer(self, report: TransferReport, output: Path) -> None:
         """The transferred model beside a fresh start, on standard output, and the files."""
         console = _results()
-        console.print()
-        console.print(_table(*model_table(report)))
-        console.print()
-        for notice in report.notices:
-            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-        console.print(transfer_summary(report), highlight=False, markup=False)
-        console.print(f"Report and model: {output}", highlight=False, markup=False, soft_wrap=True)
+        _show(console, model_table(report), report.notices, transfer_summary(report))
+        _say_where(console, "Report and model", output)
 
     def show_sensitivity(self, found: list[Sensitivity], output: Path) -> None:
         """Each layer's curve as a row, on standard output, and where the files are."""
         console = _results()
         for each in found:
-            console.print()
-            console.print(_table(*sensitivity_table(each)))
-            console.print()
-            for notice in each.notices:
-                console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-            console.print(sensitivity_summary(each), highlight=False, markup=False)
-        console.print(
-            f"sensitivity.json and sensitivity.png: {output}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+            _show(console, sensitivity_table(each), each.notices, sensitivity_summary(each))
+        _say_where(console, "sensitivity.json and sensitivity.png", output)
 
     def show_profile(self, table: LatencyTable) -> None:
         """Milliseconds of single operations, on standard output."""
@@ -217,23 +181,32 @@ class Terminal:
     def show_search(self, report: SearchReport, output: Path) -> None:
         """What was found, on standard output, and where the files are."""
         console = _results()
-        console.print()
-        console.print(_table(*winner_table(report)))
-        console.print()
-        for notice in report.notices:
-            console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
-        console.print(search_summary(report), highlight=False, markup=False)
-        console.print(
-            f"search.json, search.html, prune.yaml and model: {output}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        _show(console, winner_table(report), report.notices, search_summary(report))
+        _say_where(console, "search.json, search.html, prune.yaml and model", output)
 
 
 def _results() -> Console:
     """Standard output; a file has no width that a table would have to fit into."""
     return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def _show(
+    console: Console,
+    table: tuple[list[str], list[list[str]]],
+    notices: Sequence[str],
+    sentence: str,
+) -> None:
+    """A table, what is to be noticed, and one sentence on what came out."""
+    console.print()
+    console.print(_table(*table))
+    console.print()
+    for notice in notices:
+        console.print(f"[yellow]![/yellow] {escape(notice)}", highlight=False)
+    console.print(sentence, highlight=False, markup=False)
+
+
+def _say_where(console: Console, what: str, output: Path) -> None:
+    console.print(f"{what}: {output}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> Table:

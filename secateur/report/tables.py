@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from secateur.evaluation.schema import Cost
+from secateur.report.record import StageRecord
 from secateur.report.schema import Report
 from secateur.report.speed import change, latency_rows, unquantized
 
@@ -73,7 +75,14 @@ def layer_table(report: Report) -> tuple[list[str], list[list[str]]]:
     return ["layer", "kind", "weights", "nonzero", "sparsity"], rows
 
 
-def stage_table(report: Report) -> tuple[list[str], list[list[str]]]:
+class Staged(Protocol):
+    """A report of a run: it tells the stages."""
+
+    @property
+    def stages(self) -> list[StageRecord]: ...
+
+
+def stage_table(report: Staged) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the stages of the run."""
     rows = [
         [

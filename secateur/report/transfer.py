@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from secateur.evaluation.schema import Cost, LayerCount
 from secateur.report.markdown import markdown_table
 from secateur.report.record import StageRecord
+from secateur.report.tables import stage_table
 
 LABELS = {
     "transferred": "transferred",
@@ -103,15 +104,6 @@ def transfer_summary(report: TransferReport) -> str:
 def transfer_markdown(report: TransferReport) -> str:
     """The text of `transfer.md`."""
     notices = "".join(f"- {notice}\n" for notice in report.notices) or "None.\n"
-    stages = [
-        [
-            "-".join(str(p) for p in (s.name, s.subject, s.round) if p is not None),
-            "cached" if s.cached else "built",
-            f"{s.seconds:.2f}",
-            s.key[:12],
-        ]
-        for s in report.stages
-    ]
     return "\n".join(
         [
             f"# Transfer to {report.data}\n",
@@ -123,7 +115,7 @@ def transfer_markdown(report: TransferReport) -> str:
             "## Notices\n",
             notices,
             "## Stages\n",
-            markdown_table(["stage", "result", "seconds", "key"], stages),
+            markdown_table(*stage_table(report)),
             "## Parameters\n",
             f"```json\n{json.dumps(report.parameters, indent=2)}\n```\n",
         ]
