@@ -126,7 +126,7 @@ def test_a_copy_of_the_code_has_the_same_keys(tree, monkeypatch):
         ("secateur/models/weights.py", ALL - {"load_data"}),
         ("secateur/training/config.py", {"train"}),
         ("secateur/training/fine_tune_config.py", {"fine_tune"}),
-        ("secateur/training/checkpoint.py", {"train", "fine_tune"}),
+        ("secateur/training/checkpoint.py", {"train", "fine_tune", "export"}),
         ("secateur/training/fit.py", {"train", "fine_tune"}),
         ("secateur/training/distill_config.py", {"fine_tune"}),
         ("secateur/training/distillation.py", {"fine_tune"}),
