@@ -10,6 +10,7 @@ from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -57,6 +58,7 @@ def fine_tune(
     goal = Objective.of(objective, dataset.task)
     if early:
         rewind(network, read(early).directory / "early.npz")
+    halt = Halt("fine_tune", fine_tune.epochs)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", fine_tune.epochs))
         if (folder / "masks.npz").exists():  # what was removed for good needs none
@@ -72,7 +74,8 @@ def fine_tune(
             rewound=rewound,
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
         )
     save_model(network, build.directory / "model.keras")
-    return Product(content_digest(network), {"history": history})
+    return Product(content_digest(network), {"history": history}, halt.said)

@@ -9,6 +9,7 @@ from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -61,6 +62,7 @@ def fine_tune_dynamic(
         chosen = np.random.default_rng([seed, step]).choice(len(examples), size, replace=False)
         return dense_gradients(network, masks, loss, *examples.arrays(np.sort(chosen)))
 
+    halt = Halt("fine_tune", fine_tune.epochs)
     with (
         epochs_shown("fine_tune", fine_tune.epochs) as progress,
         DynamicSparsity(network, masks, fine_tune.dynamic, steps, gradients, seed=seed) as dynamic,
@@ -76,9 +78,10 @@ def fine_tune_dynamic(
             companions=[dynamic],
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
         )
     dynamic.masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), dynamic.masks.digest()])
-    return Product(digest, {"history": history})
+    return Product(digest, {"history": history}, halt.said)

@@ -6,6 +6,7 @@ import shutil
 
 from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -36,6 +37,7 @@ def fine_tune_head(
     with on_devices(fine_tune.compute, "fine_tune"):
         network = load_model(before / "model.keras")
     freeze_body(network, head)
+    halt = Halt("fine_tune", fine_tune.epochs)
     with epochs_shown("fine_tune", fine_tune.epochs) as progress:
         history = fit(
             network,
@@ -45,6 +47,7 @@ def fine_tune_head(
             seed=seed,
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
         )
     thaw(network)
@@ -53,4 +56,4 @@ def fine_tune_head(
         digests.append(Masks.load(before / "masks.npz").digest())
         shutil.copyfile(before / "masks.npz", build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
-    return Product(digest_of(digests), {"history": history})
+    return Product(digest_of(digests), {"history": history}, halt.said)

@@ -25,6 +25,9 @@ from secateur.training.regularizer import sparse
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""
 
+Stop = Callable[[int], bool]
+"""Asked at the end of each epoch but the last, with the epochs done, whether training ends here."""
+
 _WORK_PER_EXECUTION = 1e9  # weights x examples: about half a second on one core
 
 
@@ -46,6 +49,7 @@ def fit(
     rewound: FitConfig | None = None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
+    stop: Stop | None = None,
     group: str = "fit",
 ) -> dict[str, list[float]]:
     """Trains `model` in place, and goes on from a checkpoint if there is one.
@@ -75,6 +79,9 @@ def fit(
         rewound: A training whose last epochs' learning rates come again, in place of `config`'s.
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
         progress: Told how far training is, every half a second or so.
+        stop: Ends training before its time. The model then has the weights of the best epoch so
+            far, if there is a validation split to tell; the checkpoint is that of the last epoch,
+            from which another call goes on to the very bits of a training that was not stopped.
         group: What the user calls the group of `config`, for messages.
 
     Returns:
@@ -107,7 +114,9 @@ def fit(
         trained.optimizer.build(model.trainable_variables)
     model.optimizer = trained.optimizer
     class_weight = _class_weight(config, train, objective, group)
-    best = _best_epoch(config, model, objective, companions, bool(len(validation)), group)
+    best = _best_epoch(
+        config, model, objective, companions, bool(len(validation)), group, stop is not None
+    )
     companions = [*companions, *([best] if best else [])]
     checkpoint = Checkpoint(checkpoints) if checkpoints else None
     done, history, beside = checkpoint.restore(model) if checkpoint else (0, {}, {})
@@ -118,7 +127,9 @@ def fit(
     said = f"{group}.learning_rate ({config.learning_rate:g})"
     if rewound:
         said = f"train.learning_rate ({rewound.learning_rate:g})"
-    watch = _Watch(model, epoch, steps, history, checkpoint, companions, progress, said)
+    watch = _Watch(
+        model, epoch, steps, epochs, history, checkpoint, companions, progress, stop, said
+    )
     if done < epochs and not (best and best.stopped):
         batches = shuffled(train, config.batch_size, seed, epoch, augment)
         with computing(model, trained, batches, config.compute):
@@ -132,7 +143,7 @@ def fit(
                 class_weight=class_weight,
                 callbacks=[*companions, watch],
             )
-    if best:
+    if best and (config.keep == "best" or watch.halted):
         best.put_back()
     return history
 
@@ -164,8 +175,11 @@ def _rates(config, rewound, steps):
     return learning_rate(config, epochs * steps)
 
 
-def _best_epoch(config, model, objective, companions, watched, group) -> BestEpoch | None:
-    if config.keep == "last" and config.patience is None:
+def _best_epoch(
+    config, model, objective, companions, watched, group, may_stop=False
+) -> BestEpoch | None:
+    asked_for = config.keep == "best" or config.patience is not None
+    if not asked_for and not (may_stop and watched):
         return None
     if not watched:
         asked = f"patience is {config.patience}" if config.patience else f"keep is {config.keep}"
@@ -178,7 +192,7 @@ def _best_epoch(config, model, objective, companions, watched, group) -> BestEpo
         objective.metrics(model)[0].name,
         higher=objective.higher,
         patience=config.patience,
-        keep=config.keep == "best",
+        keep=config.keep == "best" or may_stop,
         others=companions,
     )
 
@@ -200,10 +214,14 @@ def _class_weight(config, train, objective, group) -> dict[int, float] | None:
 class _Watch(keras.callbacks.Callback):
     """Sets the epoch that orders the batches, keeps the history, and saves after each epoch."""
 
-    def __init__(self, model, epoch, steps, history, checkpoint, companions, progress, setting):
+    def __init__(
+        self, model, epoch, steps, epochs, history, checkpoint, companions, progress, stop, setting
+    ):
         super().__init__()
         self._saved = model
-        self._epoch, self._steps, self._setting = epoch, steps, setting
+        self._epoch, self._steps, self._epochs = epoch, steps, epochs
+        self._stop, self._setting = stop, setting
+        self.halted = False
         self._history, self._checkpoint, self._companions = history, checkpoint, companions
         self._progress = progress or (lambda *_: None)
         self._number = 0
@@ -225,6 +243,9 @@ class _Watch(keras.callbacks.Callback):
             beside = companion.states(self._companions)
             self._checkpoint.save(self._saved, epoch + 1, self._history, beside)
         self._progress(epoch + 1.0, values)
+        goes_on = epoch + 1 < self._epochs and not self.model.stop_training
+        if goes_on and self._stop and self._stop(epoch + 1):
+            self.halted = self.model.stop_training = True
 
     def _refuse_nan(self, logs):
         for name, shown in (("loss", "loss"), ("val_loss", "validation loss")):
