@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from secateur.datasets.rows import pieces
 from secateur.datasets.traits import Traits
 
 SPLITS = ("train", "validation", "test")
@@ -155,6 +156,6 @@ class Dataset:
             split = self.split(name)
             for array in (*(array for _, array, _ in split.parts()), split.y):
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                for start in range(0, len(array), 4096):
-                    digest.update(np.ascontiguousarray(array[start : start + 4096]).tobytes())
+                for piece in pieces(array, 4096):
+                    digest.update(np.ascontiguousarray(piece).tobytes())
         return digest.hexdigest()

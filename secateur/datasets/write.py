@@ -12,8 +12,11 @@ from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
 from secateur.datasets.labels import Targets, check_classes, encode
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
+from secateur.datasets.rows import pieces, reading
 from secateur.datasets.splits import Part, divide
 from secateur.datasets.text import Vectorizer
+
+_AT_ONCE = 1 << 16  # rows of numbers
 
 
 def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[str, Any]:
@@ -98,10 +101,11 @@ def _write_input(
     shape = _shape(stored, config)
     dtype = np.dtype(np.uint8) if arrays["train"].dtype == np.uint8 else np.dtype(np.float32)
     for split, (source, rows) in parts.items():
+        read = reading(arrays[source])
         writer = ArrayWriter(folder / f"{split}_{suffix}.npy", dtype, shape)
         for start in range(0, len(rows), ROWS):
             chosen = rows[start : start + ROWS]
-            values = np.asarray(arrays[source][chosen]).reshape(len(chosen), *shape)
+            values = np.asarray(read(chosen)).reshape(len(chosen), *shape)
             if not np.isfinite(values.astype(np.float32)).all():
                 raise ValueError(
                     f"The inputs {name!r} of the split {source} have values that are not finite; "
@@ -112,10 +116,17 @@ def _write_input(
     scale = 1 / 255 if dtype == np.uint8 else 1.0
     traits = {}
     if len(shape) == 1 and dtype != np.uint8:
-        train = np.load(folder / f"train_{suffix}.npy", mmap_mode="r")
-        mean = train.mean(axis=0, dtype=np.float64)
-        traits = {"mean": mean.tolist(), "variance": train.var(axis=0, dtype=np.float64).tolist()}
+        mean, variance = _moments(np.load(folder / f"train_{suffix}.npy", mmap_mode="r"))
+        traits = {"mean": mean.tolist(), "variance": variance.tolist()}
     return {"shape": list(shape), "scale": scale, "dtype": "float32", "traits": traits}
+
+
+def _moments(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each column, a piece of the rows at a time."""
+    total = sum(piece.sum(axis=0, dtype=np.float64) for piece in pieces(array, _AT_ONCE))
+    mean = total / len(array)
+    squares = sum(np.square(piece - mean).sum(axis=0) for piece in pieces(array, _AT_ONCE))
+    return mean, squares / len(array)
 
 
 def _shape(stored: tuple[int, ...], config: DatasetConfig) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
-from secateur.datasets.rows import RowReader
+from secateur.datasets.rows import reading
 from secateur.training.augment import Augment
 
 IN_MEMORY = 2 << 30
@@ -127,7 +127,7 @@ def _reader(array: np.ndarray, in_memory: bool):
         inputs = tf.constant(np.asarray(array))
         return lambda indices: tf.gather(inputs, indices)
 
-    rows_at = RowReader(array) if isinstance(array, np.memmap) else array.__getitem__
+    rows_at = reading(array)
 
     def read(indices):
         rows = tf.numpy_function(rows_at, [indices], array.dtype)

@@ -71,6 +71,7 @@ def test_every_deployment_has_a_schedule_that_is_off():
         "sweep-thresholds",
         "search",
         "compress",
+        "transfer",
         "trial",
         "cache-collect",
     }

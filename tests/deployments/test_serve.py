@@ -45,7 +45,7 @@ def test_runs_switches_and_ctrl_c(home, environment):
         assert f"Prefect's UI: http://127.0.0.1:{port}" in log.read_text()
         found = api.deployments()
         assert set(found) == {
-            "prune", "sweep-ratios", "sweep-thresholds", "search", "compress", "trial",
+            "prune", "sweep-ratios", "sweep-thresholds", "search", "compress", "transfer", "trial",
             "cache-collect"
         }  # fmt: skip
         assert not any(s["active"] for d in found.values() for s in d["schedules"])
