@@ -132,7 +132,7 @@ def fit(
     )
     if done < epochs and not (best and best.stopped):
         batches = shuffled(train, config.batch_size, seed, epoch, augment)
-        with computing(model, trained, batches, config.compute):
+        with computing(model, trained, batches, config.compute, group):
             trained.fit(
                 batches,
                 validation_data=ordered(validation, 1024) if len(validation) else None,
