@@ -263,13 +263,13 @@ def test_shards_of_an_archive_go_on_from_one_to_the_next(tmp_path, load):
     folder = tmp_path / "shards"
     folder.mkdir()
     whole = np.arange(ROWS * 4, dtype=np.float64).reshape(ROWS, 2, 2)
-    np.savez_compressed(folder / "train_1.npz", x=whole[:20].astype(np.float32), y=Y[:20])
-    np.savez(folder / "train_2.npz", x=np.asfortranarray(whole[20:]), y=Y[20:])
+    np.savez_compressed(folder / "train-1.npz", x=whole[:20].astype(np.float32), y=Y[:20])
+    np.savez(folder / "train-2.npz", x=np.asfortranarray(whole[20:]), y=Y[20:])
     x, y = _together(load(path=str(folder)))
     np.testing.assert_array_equal(x, whole)
     np.testing.assert_array_equal(y, Y)
-    np.savez(folder / "train_3.npz", x=whole.reshape(ROWS, 4), y=Y)
-    with pytest.raises(ValueError, match=r"beside .train_1.npz. differ: each needs an array 'x' with"):
+    np.savez(folder / "train-3.npz", x=whole.reshape(ROWS, 4), y=Y)
+    with pytest.raises(ValueError, match=r"beside .train-1.npz. differ: each needs an array 'x' with"):
         load(path=str(folder))
 
 
