@@ -88,6 +88,15 @@ def test_a_record_with_another_number_of_values(tmp_path, refused):
     assert "is not like the first one" in refused(path=str(path))
 
 
+def test_a_missing_shard_is_noticed_before_any_work(tmp_path, refused):
+    for number in (0, 2):
+        (tmp_path / f"train-0000{number}-of-00003.tfrecord").write_bytes(b"")
+    sentence = "has 2 of the 3 shards of 'train': the one with the number 1 is missing"
+    assert sentence in refused(path=str(tmp_path))
+    with pytest.raises(ValueError, match=sentence):
+        check_dataset(DatasetConfig(path=str(tmp_path)))
+
+
 class _Bomb:
     """Makes a file when it is unpickled."""
 
