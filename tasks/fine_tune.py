@@ -43,6 +43,7 @@ def fine_tune(
     from secateur.models.weights import content_digest
     from secateur.sparsity.hold import hold
     from secateur.sparsity.masks import Masks
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.early import rewind
     from secateur.training.fit import fit
@@ -51,9 +52,10 @@ def fine_tune(
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
     keras.utils.set_random_seed(seed)
-    network = load_model(folder / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(folder / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     goal = Objective.of(objective, dataset.task)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     if early:
         rewind(network, read(early).directory / "early.npz")
     halt = Halt("fine_tune", fine_tune.epochs)

@@ -40,6 +40,7 @@ def fine_tune_dynamic(
     from secateur.models.weights import content_digest
     from secateur.sparsity.dynamic import DynamicSparsity, dense_gradients
     from secateur.sparsity.masks import Masks
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
     from secateur.training.objective import Objective
@@ -47,13 +48,14 @@ def fine_tune_dynamic(
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
     keras.utils.set_random_seed(seed)
-    network = load_model(folder / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(folder / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     masks = Masks.load(folder / "masks.npz")
     examples = dataset.train
     steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
     goal = Objective.of(objective, dataset.task)
     loss = goal.loss(network)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
 
     def gradients(step: int) -> Any:
         size = min(len(examples), fine_tune.batch_size)

@@ -42,15 +42,17 @@ def fine_tune_gradual(
     from secateur.datasets.dataset import Dataset
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
     from secateur.training.objective import Objective
 
     dataset = Dataset(read(data).directory)
     keras.utils.set_random_seed(seed)
-    network = load_model(read(model).directory / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(read(model).directory / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     goal = Objective.of(objective, dataset.task)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
     halt = Halt("fine_tune", fine_tune.epochs)
     with (

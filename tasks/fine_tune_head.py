@@ -27,13 +27,15 @@ def fine_tune_head(
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.masks import Masks
+    from secateur.training.computing import on_devices
     from secateur.training.fit import fit
     from secateur.training.heads import freeze_body, thaw
 
     dataset = Dataset(read(data).directory)
     before = read(adapted).directory
     keras.utils.set_random_seed(seed)
-    network = load_model(before / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(before / "model.keras")
     freeze_body(network, head)
     halt = Halt("fine_tune", fine_tune.epochs)
     with epochs_shown("fine_tune", fine_tune.epochs) as progress:

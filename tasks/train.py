@@ -35,6 +35,7 @@ def train(
     from secateur.models.build import build_model
     from secateur.models.files import save_model
     from secateur.models.weights import content_digest
+    from secateur.training.computing import on_devices
     from secateur.training.early import EarlyWeights
     from secateur.training.fit import fit
     from secateur.training.objective import Objective
@@ -42,7 +43,8 @@ def train(
     dataset = Dataset(read(data).directory)
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
-    network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
+    with on_devices(train.compute, "train"):
+        network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
     early = None if train.keep_epoch is None else EarlyWeights(network, train.keep_epoch)
     # What is rewound to belongs to the result, so that a deadline waits for it.
     halt = Halt("train", train.epochs or 0, at_least=max(1, train.keep_epoch or 0))

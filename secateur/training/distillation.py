@@ -55,6 +55,7 @@ class Taught(keras.Model):
         self._run_teacher = lambda x: run_teacher(x, training=False)
         self._logits = lambda model, given: objective.logits(model, given)
         self._pair = (student, teacher).__getitem__
+        self._divergence = objective.labels
         if objective.labels:
             # By its name, the divergence would be taken of the logits themselves (Keras 3.15).
             divergence = keras.losses.KLDivergence()
@@ -73,17 +74,21 @@ class Taught(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
+        # Keras's losses are means of one device's share, divided by this: all devices add up.
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
         given, *features = self._run_teacher(x)
         weight = self._config.weight
         if weight:
             apart = self._distance.compute_loss(
                 self._logits(self._pair(1), given), self._logits(self._pair(0), y_pred)
             )
+            if not self._divergence:
+                apart /= devices
             terms = [self._aggregate_additional_loss(term) for term in self.losses]
             loss = (1 - weight) * loss + weight * (sum(terms) + tf.cast(apart, loss.dtype))
         for theirs, own in zip(features, self._features, strict=True):
             difference = tf.cast(theirs, tf.float32) - tf.cast(own, tf.float32)
-            loss += self._config.features * tf.reduce_mean(tf.square(difference))
+            loss += self._config.features * tf.reduce_mean(tf.square(difference)) / devices
         return loss
 
 

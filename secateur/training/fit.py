@@ -16,6 +16,7 @@ from secateur.training.augment import augmenter
 from secateur.training.batches import ordered, shuffled
 from secateur.training.best_epoch import BestEpoch
 from secateur.training.checkpoint import Checkpoint
+from secateur.training.computing import check_devices, computing, loss_scaled
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective import Objective, compile_for
 from secateur.training.rates import last_of, learning_rate
@@ -64,7 +65,8 @@ def fit(
     goes around, and `model.optimizer` is the same for both.
 
     Args:
-        model: A built model; it is compiled anew.
+        model: A built model; it is compiled anew. For several devices it was built, or loaded, in
+            `computing.on_devices`.
         train: Training examples, not empty.
         validation: Watched after each epoch; can be empty.
         config: How: with 0 epochs the model is only compiled.
@@ -95,17 +97,21 @@ def fit(
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
     per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
+    if config.compute.devices > 1:  # TensorFlow 2.21 cannot run several steps of them in one loop
+        per_execution = 1
     optimizer = sparse(model, config.regularizer, epochs * steps, optimizer)
-    trained = around(model) if around else model
-    compile_for(
-        trained,
-        optimizer(_rates(config, rewound, steps)),
-        max(1, min(64, steps, per_execution)),
-        objective=objective,
-        outputs_of=model,
-        smoothing=config.label_smoothing,
-    )
-    trained.optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        trained = around(model) if around else model
+        compile_for(
+            trained,
+            loss_scaled(optimizer(_rates(config, rewound, steps)), config.compute),
+            max(1, min(64, steps, per_execution)),
+            objective=objective,
+            outputs_of=model,
+            smoothing=config.label_smoothing,
+            xla=config.compute.xla,
+        )
+        trained.optimizer.build(model.trainable_variables)
     model.optimizer = trained.optimizer
     class_weight = _class_weight(config, train, objective, group)
     best = _best_epoch(
@@ -125,16 +131,18 @@ def fit(
         model, epoch, steps, epochs, history, checkpoint, companions, progress, stop, said
     )
     if done < epochs and not (best and best.stopped):
-        trained.fit(
-            shuffled(train, config.batch_size, seed, epoch, augment),
-            validation_data=ordered(validation, 1024) if len(validation) else None,
-            initial_epoch=done,
-            epochs=epochs,
-            shuffle=False,  # `shuffled` does it
-            verbose=0,
-            class_weight=class_weight,
-            callbacks=[*companions, watch],
-        )
+        batches = shuffled(train, config.batch_size, seed, epoch, augment)
+        with computing(model, trained, batches, config.compute):
+            trained.fit(
+                batches,
+                validation_data=ordered(validation, 1024) if len(validation) else None,
+                initial_epoch=done,
+                epochs=epochs,
+                shuffle=False,  # `shuffled` does it
+                verbose=0,
+                class_weight=class_weight,
+                callbacks=[*companions, watch],
+            )
     if best and (config.keep == "best" or watch.halted):
         best.put_back()
     return history
@@ -153,6 +161,7 @@ def check_fit(
     Raises:
         ValueError: One sentence.
     """
+    check_devices(config.compute, group)
     objective.loss(model, config.label_smoothing)
     augmenter(config.augment, train, f"{group}.augment")
     _class_weight(config, train, objective, group)
