@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.shards import listed, missing
 
 KINDS = {
     ".csv": "csv",
@@ -25,7 +26,6 @@ TARGETS = ("label", "target", "y")
 """What a target is called where the parameters do not say."""
 
 _SPLIT = re.compile(r"(train|validation|val|test)(?:[-.].*)?")
-_SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)(?:\..*)?")
 _HASHED = 1 << 30  # bytes up to which content identifies data; above it, sizes and dates
 
 
@@ -82,24 +82,12 @@ def find(path: str) -> Place:
             "each class, or files or folders of one kind called train, test and validation: it "
             f"has {found}."
         )
-    for entries in parts.values():
-        _check_shards(entries)
+    if absent := missing(entry for entries in parts.values() for entry in entries):
+        raise ValueError(
+            f"dataset.path is the folder {path!r}, which lacks {listed(absent)}; copy it there, or "
+            "write the data again."
+        )
     return Place(kinds.pop(), {name: tuple(parts[name]) for name in parts})
-
-
-def _check_shards(files: list[Path]) -> None:
-    """Refuses files that say that there are more of them: `train-00000-of-00002`."""
-    there: dict[tuple[str, int], set[int]] = {}
-    for file in files:
-        if match := _SHARD.fullmatch(file.name):
-            there.setdefault((match[1], int(match[3])), set()).add(int(match[2]))
-    for (stem, count), numbers in there.items():
-        missing = next((n for n in range(count) if n not in numbers), None)
-        if missing is not None:
-            raise ValueError(
-                f"The folder {files[0].parent.name!r} has {len(numbers)} of the {count} shards of "
-                f"{stem!r}: the one with the number {missing} is missing; copy it there."
-            )
 
 
 def columns(place: Place) -> list[str] | None:
