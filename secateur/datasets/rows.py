@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Iterator
+from typing import TypeGuard
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class RowReader:
         done = 0
         while done < buffer.size:  # of more than 2 GB the system reads a part
             place = self._offset + first * self._row + done
-            read = os.preadv(self._file.fileno(), [buffer[done:]], place)
+            read = os.preadv(self._file.fileno(), [memoryview(buffer)[done:]], place)
             if not read:
                 broken = first + done // max(1, self._row)
                 raise OSError(f"{self._path} is cut short: row {min(broken, last)} is not whole.")
@@ -67,7 +68,7 @@ def pieces(array: np.ndarray, rows: int) -> Iterator[np.ndarray]:
         yield reader.between(start, stop) if reader else array[start:stop]
 
 
-def _of_a_file(array: np.ndarray) -> bool:
+def _of_a_file(array: np.ndarray) -> TypeGuard[np.memmap]:
     """Whether it is the whole of a file's array: a part of one does not know where it begins."""
     whole = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)
     return whole and array.flags.c_contiguous

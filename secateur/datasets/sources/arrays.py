@@ -31,19 +31,22 @@ def _split(files: tuple[Path, ...], config: DatasetConfig, stem: Path) -> Raw:
     joined: tuple[dict, dict] = ({}, {})
     for side in (0, 1):
         for number, (name, first) in enumerate(parts[0][side].items()):
-            arrays = [part[side].get(name) for part in parts]
-            if any(array is None or array.shape[1:] != first.shape[1:] for array in arrays):
+            arrays = [part[side][name] for part in parts if name in part[side]]
+            kinds = {(array.shape[1:], array.dtype == object) for array in arrays}
+            if len(arrays) < len(parts) or len(kinds) > 1:
                 raise ValueError(
-                    f"The files beside {files[0].name!r} differ: each needs an array {name!r} with "
-                    f"examples of the shape {first.shape[1:]}."
+                    f"The files beside {files[0].name!r} differ: each needs an array {name!r} of "
+                    f"{'text' if first.dtype == object else 'numbers'}, with examples of the shape "
+                    f"{first.shape[1:]}."
                 )
             joined[side][name] = _joined(arrays, Path(f"{stem}_{side}_{number}.npy"))
     return Raw(*joined)
 
 
 def _joined(arrays: list[np.ndarray | Member], path: Path) -> np.ndarray:
-    if not any(isinstance(array, Member) for array in arrays):
-        return np.concatenate(arrays)
+    there = [array for array in arrays if not isinstance(array, Member)]
+    if len(there) == len(arrays):
+        return np.concatenate(there)
     dtype = np.result_type(*(array.dtype for array in arrays))
     writer = ArrayWriter(path, dtype, arrays[0].shape[1:])
     for array in arrays:

@@ -269,7 +269,9 @@ def test_shards_of_an_archive_go_on_from_one_to_the_next(tmp_path, load):
     np.testing.assert_array_equal(x, whole)
     np.testing.assert_array_equal(y, Y)
     np.savez(folder / "train-3.npz", x=whole.reshape(ROWS, 4), y=Y)
-    with pytest.raises(ValueError, match=r"beside .train-1.npz. differ: each needs an array"):
+    with pytest.raises(
+        ValueError, match=r"beside .train-1.npz. differ: each needs an array 'x' of numbers"
+    ):
         load(path=str(folder))
 
 
