@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 
@@ -24,7 +25,9 @@ _POLL = 2.0  # seconds
 def serve(say: Callable[[str], None], port: int | None = None) -> None:
     """Serves every deployment of `prefect.yaml` until it is stopped (SIGINT or SIGTERM).
 
-    Schedules that were switched on or off in the UI stay so.
+    Schedules that were switched on or off in the UI stay so. What lies in the current folder is no
+    module for the runs, as it is none for the command line: a folder `flows` of the user's own
+    would stand in front of this project's.
 
     Args:
         say: Shows a line to the user.
@@ -37,6 +40,8 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port is {port}; a port is a number from 1 to 65535.")
     signal.signal(signal.SIGTERM, _interrupt)
+    # The runner starts `python -m …` for each run, which looks for modules here first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     with _server(say, port) as address:
         create_automations(replace=False)
         runner = Runner(name="secateur", query_seconds=_POLL, pause_on_shutdown=False)

@@ -98,7 +98,7 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
-        check_rewinding(self.train, self.target, self.fine_tune)
+        check_rewinding(self.train, self.target, self.fine_tune, self.correct)
         check_regularizer(self.train.regularizer, "train", self.train.epochs or 0, False)
         check_regularizer(
             self.fine_tune.regularizer, "fine_tune", self.fine_tune.epochs, not self.target.cuts

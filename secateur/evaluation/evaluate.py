@@ -56,7 +56,12 @@ def evaluate_file(
         held_out_loss, held_out_metrics = measure_accuracy(model, validation, objective)
         held_out = Score(loss=held_out_loss, metrics=held_out_metrics)
     return Evaluation(
-        task=objective.task, cost=cost, validation=held_out, layers=layers, notices=notices
+        task=objective.task,
+        higher=objective.higher,
+        cost=cost,
+        validation=held_out,
+        layers=layers,
+        notices=notices,
     )
 
 
