@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 
 from prefect import get_client
 from prefect.deployments.runner import RunnerDeployment
@@ -25,23 +27,21 @@ _POLL = 2.0  # seconds
 def serve(say: Callable[[str], None], port: int | None = None) -> None:
     """Serves every deployment of `prefect.yaml` until it is stopped (SIGINT or SIGTERM).
 
-    Schedules that were switched on or off in the UI stay so. What lies in the current folder is no
-    module for the runs, as it is none for the command line: a folder `flows` of the user's own
-    would stand in front of this project's.
+    Schedules that were switched on or off in the UI stay so.
 
     Args:
         say: Shows a line to the user.
         port: Port of the server that is started; by default 4200.
 
     Raises:
-        ValueError: One sentence: the port is none, or is not needed.
+        ValueError: One sentence: the port is none, or is not needed, or the current folder has
+            modules that are called like this project's.
         ServerError: One sentence: the port is taken, or no server answers.
     """
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port is {port}; a port is a number from 1 to 65535.")
     signal.signal(signal.SIGTERM, _interrupt)
-    # The runner starts `python -m …` for each run, which looks for modules here first.
-    os.environ["PYTHONSAFEPATH"] = "1"
+    _check_folder()
     with _server(say, port) as address:
         create_automations(replace=False)
         runner = Runner(name="secateur", query_seconds=_POLL, pause_on_shutdown=False)
@@ -52,6 +52,22 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
         say(f"Prefect's UI: {address}")
         say("Ctrl-C ends it.")
         asyncio.run(_run(runner))
+
+
+def _check_folder() -> None:
+    """Prefect looks for a run's flow in the current folder first, and nothing can tell it not to.
+
+    Raises:
+        ValueError: One sentence: it would find another one there.
+    """
+    for name in ("flows", "tasks", "secateur"):
+        there = PathFinder.find_spec(name, [os.getcwd()])
+        ours = importlib.util.find_spec(name)
+        if there and there.origin and ours and there.origin != ours.origin:
+            raise ValueError(
+                f"The current folder has a module {name!r} of its own ({there.origin}), which runs "
+                "would find in place of Secateur's; start it in another folder."
+            )
 
 
 @contextlib.contextmanager

@@ -138,13 +138,7 @@ def environment(home):
 
 @pytest.fixture(scope="module")
 def served(home, environment):
-    """The API of a server that `secateur serve` has started for the module.
-
-    It is started in a folder with modules that are called like those of the project.
-    """
-    for name in ("flows", "tasks", "secateur"):
-        (home / name).mkdir()
-        (home / name / "__init__.py").write_text("raise ImportError('a module of the user')")
+    """The API of a server that `secateur serve` has started for the module."""
     log, port = home / "serve.log", free_port()
     command = [str(Path(sys.executable).with_name("secateur")), "serve", "--port", str(port)]
     with process(command, environment, log, cwd=home) as running:
