@@ -107,6 +107,11 @@ class PruneParameters(BaseModel):
         check_dataset(self.dataset)
         check_model(self.model)
         check_objective(self.objective)
+        if self.dataset.outputs and self.export.asked:
+            raise ValueError(
+                "export is given, but exported files are checked on a single output, and "
+                "dataset.outputs names several; leave one of them out."
+            )
         for format in self.export.formats:
             check_installed(format)
         check_output(self.output)

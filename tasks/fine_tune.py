@@ -45,13 +45,13 @@ def fine_tune(
     from secateur.training.distillation import taught_by
     from secateur.training.early import rewind
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
     keras.utils.set_random_seed(seed)
     network = load_model(folder / "model.keras")
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     if early:
         rewind(network, read(early).directory / "early.npz")

@@ -41,7 +41,7 @@ def fine_tune_dynamic(
     from secateur.sparsity.masks import Masks
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
@@ -50,7 +50,7 @@ def fine_tune_dynamic(
     masks = Masks.load(folder / "masks.npz")
     examples = dataset.train
     steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     loss = goal.loss(network)
     knows = load_model(read(teacher).directory / "model.keras") if teacher else None
 

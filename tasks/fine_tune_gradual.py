@@ -43,12 +43,12 @@ def fine_tune_gradual(
     from secateur.models.weights import content_digest
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     keras.utils.set_random_seed(seed)
     network = load_model(read(model).directory / "model.keras")
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
     with (

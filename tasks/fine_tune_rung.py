@@ -41,7 +41,7 @@ def fine_tune_rung(
     from secateur.training.checkpoint import Checkpoint
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
     from secateur.training.stopping import StopAfter
 
     dataset = Dataset(read(data).directory)
@@ -53,7 +53,7 @@ def fine_tune_rung(
         config = fine_tune.model_copy(update={"epochs": until})
     keras.utils.set_random_seed(seed)
     network = load_model(folder / "model.keras")
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", until))

@@ -36,7 +36,7 @@ def train(
     from secateur.models.weights import content_digest
     from secateur.training.early import EarlyWeights
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
@@ -50,7 +50,7 @@ def train(
             dataset.validation,
             train,
             seed=seed,
-            objective=Objective.of(objective, dataset.task),
+            objective=objective_of(objective, dataset.goal),
             companions=[early] if early else [],
             checkpoints=build.partial,
             progress=progress,
