@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from benchmarks.pipeline import plain_script, running_server, timed
+from benchmarks.pipeline import plain_script, running_server
 from benchmarks.readme import replace_section
 
 RATIOS, CRITERIA, SEEDS = "0.5,0.7,0.9,0.95", "gradient,magnitude", "0,1,2"
@@ -44,10 +46,10 @@ def compare(folder: Path, plain_runs: int, many: int) -> str:
         base.pop(name, None)
     plain = TRIALS * statistics.fmean(plain_script(folder, base)[0] for _ in range(plain_runs))
     with running_server(base) as served:
-        few = {n: _sweep(folder / f"few-{n}", served, n, few=True) for n in (1, 2)}
-        whole = {n: _sweep(folder / f"whole-{n}", served, n) for n in (1, 2)}
-        stored = _sweep(folder / "whole-1", served, 1)
-        stored_many = _stored_many(folder, served, many)
+        few = {n: _sweep(folder / f"few-{n}", served, n, few=True)[0] for n in (1, 2)}
+        whole = {n: _sweep(folder / f"whole-{n}", served, n)[0] for n in (1, 2)}
+        stored, memory = _sweep(folder / "whole-1", served, 1)
+        stored_many, memory_many = _stored_many(folder, served, many)
     trial = {n: (whole[n] - few[n]) / (TRIALS - FEW) for n in (1, 2)}
     overhead = (stored_many - stored) / (many - TRIALS)
     rows = [
@@ -61,33 +63,52 @@ def compare(folder: Path, plain_runs: int, many: int) -> str:
         ("one more stored trial", overhead, f"{overhead / trial[1]:.1%} of a trial"),
     ]
     lines = ["| | seconds | |", "| --- | ---: | --- |"]
-    return "\n".join(
-        [*lines, *(f"| {name} | {value:.3g} | {note} |" for name, value, note in rows)]
+    lines += [f"| {name} | {value:.3g} | {note} |" for name, value, note in rows]
+    return (
+        "\n".join(lines)
+        + f"\n\nStarting up takes {few[1] - FEW * trial[1]:.3g} s with one worker and "
+        f"{few[2] - FEW * trial[2]:.3g} s with two. Memory of the command at its peak, all stored: "
+        f"{memory:.0f} MB with {TRIALS} trials, {memory_many:.0f} MB with {many}."
     )
 
 
-def _sweep(store: Path, environment: dict[str, str], workers: int, few: bool = False) -> float:
-    """Seconds of a sweep of 24 trials, or of 2 of them."""
+Cost = tuple[float, float]
+"""Seconds of a command, and megabytes of its process at its peak."""
+
+
+def _sweep(store: Path, environment: dict[str, str], workers: int, few: bool = False) -> Cost:
+    """A sweep of 24 trials, or of 2 of them."""
     seeds = "0,1" if few else SEEDS
     axes = ["--sweep.target.ratio", "0.9" if few else RATIOS]
     axes += ["--sweep.importance.criterion", "magnitude" if few else CRITERIA]
     return _command(store, environment, [*axes, "--sweep.fine_tune.seed", seeds], workers)
 
 
-def _stored_many(folder: Path, environment: dict[str, str], many: int) -> float:
-    """Seconds of a sweep of many trials of no epochs, the second time."""
+def _stored_many(folder: Path, environment: dict[str, str], many: int) -> Cost:
+    """A sweep of many trials of no epochs, the second time."""
     ratios = ",".join(f"{0.9 * i / many:.6f}" for i in range(many))
     arguments = ["--sweep.target.ratio", ratios, "--importance.criterion", "magnitude"]
-    arguments += ["--fine_tune.epochs", "0"]
+    arguments += ["--fine_tune.epochs", "0", "--correct.method", "none"]
     _command(folder / "many", environment, arguments, 1)
     return _command(folder / "many", environment, arguments, 1)
 
 
-def _command(store: Path, environment: dict[str, str], arguments: list[str], workers: int) -> float:
+def _command(store: Path, environment: dict[str, str], arguments: list[str], workers: int) -> Cost:
     script = str(Path(sys.executable).with_name("secateur"))
     command = [script, "sweep", *arguments, "--workers", str(workers), "--seed", "1"]
     command += ["--train.epochs", "10", "--output", str(store / "out")]
-    return timed(command, {**environment, "SECATEUR_STORE": str(store)})[0]
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            command, env={**environment, "SECATEUR_STORE": str(store)}, stdout=told, stderr=told
+        )
+        _, status, usage = os.wait4(process.pid, 0)  # memory of this process alone
+        seconds = time.perf_counter() - start
+        if status:
+            told.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{told.read().decode()}")
+    print(f"{store.name}: {seconds:.3g} s", file=sys.stderr, flush=True)
+    return seconds, usage.ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ _METAVARS = [
     (r"\bfloat\b", "X"),
     (r"\bbool\b", "{true,false}"),
     (r"\bPath\b", "PATH"),
+    (r"\btimedelta\b", "TIME"),
 ]
 """What people write in place of a type."""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 from prefect import flow
 
 from flows.compress_parameters import CompressParameters, StepsConfig
+from flows.deadline import Deadline
 from flows.parameters import Seed
 from flows.pipeline import stage_runner, tuning, wire_rounds, wire_train
 from secateur.datasets.config import DatasetConfig
@@ -19,6 +20,7 @@ from secateur.store import Reference
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from tasks.compress_report import compress_report
+from tasks.deadline import deadline as until
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.fine_tune import fine_tune as fine_tune_stage
@@ -97,6 +99,7 @@ def compress(
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
+    deadline: Deadline | None = None,
 ) -> CompressReport:
     """Makes a Keras model small and fast, and shows what each step gained.
 
@@ -109,6 +112,9 @@ def compress(
         fine_tune: How the model is trained after each step but the last.
         seed: One integer for everything, at least 0.
         output: The folder of compress.json, compress.md, model.keras and the LiteRT files.
+        deadline: How long the run may train, from its start, such as 90s, 30m, 2h or 1h30m: the
+            training under way then stops at the end of its epoch with the best so far, and later
+            ones have one epoch each. The same run, started again, goes on from there.
 
     Returns:
         The report.
@@ -125,9 +131,10 @@ def compress(
         fine_tune=fine_tune,
         seed=seed,
         output=output,
+        deadline=deadline,
     )
     parameters.check()
-    with pinned():
+    with pinned(), until(deadline):
         run, done = stage_runner(parameters.channels())
         wired = wire_compress(parameters, run)
         given = parameters.model_dump(mode="json")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.deadline import ABOUT, Deadline
 from flows.parameters import PruneParameters, Seed
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
@@ -73,6 +74,7 @@ class CompressParameters(BaseModel):
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+    deadline: Deadline | None = Field(default=None, description=ABOUT)
 
     def channels(self) -> PruneParameters:
         """The step of channels as a run of `prune`, resolved.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.deadline import ABOUT, Deadline
 from flows.publish import PublishConfig
 from flows.rewinding import check_rewinding
 from secateur.correction.config import CorrectConfig
@@ -67,6 +68,7 @@ class PruneParameters(BaseModel):
     publish: PublishConfig = Field(
         default=PublishConfig(), description="When results are written, and who is told."
     )
+    deadline: Deadline | None = Field(default=None, description=ABOUT)
 
     def resolved(self) -> PruneParameters:
         """The same with the defaults that depend on other fields filled in."""

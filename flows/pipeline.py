@@ -197,9 +197,13 @@ def prune_once(
         cut = prune_latency if target.measure == "latency" else prune_structure
         pruned = run(cut, data=data, **how, **_scoring(p))
     elif _is_method(p):
-        pruned = run(prune_rewriting, data=data, importance=p.importance, seed=p.seed, **how)
+        norms = {"examples": p.correct.examples} if p.correct.batch_norm else {}
+        given = {"data": data, "importance": p.importance, "seed": p.seed, **norms}
+        pruned = run(prune_rewriting, **given, **how)
     else:
-        pruned = run(prune, **how, **({"before": before} if before else {}))
+        norms = {"data": data, "examples": p.correct.examples, "seed": p.seed}
+        given = {"before": before} if before else {}
+        pruned = run(prune, **how, **given, **(norms if p.correct.batch_norm else {}))
     if p.correct.acts:
         mending = {"correct": p.correct, "seed": p.seed}
         pruned = run(correct, data=data, model=model, pruned=pruned, **mending, **label)

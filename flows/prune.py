@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.command_line import command_line
+from flows.deadline import Deadline
 from flows.parameters import PruneParameters, Seed
 from flows.pipeline import StageName, check_stages, run_stages, wire_explained
 from flows.publish import PublishConfig
@@ -26,6 +27,7 @@ from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from tasks.approval import approved, check_approval, rejected
+from tasks.deadline import deadline as until
 from tasks.pinned import pinned
 from tasks.report import gather, report
 from tasks.tags import tag_flow_run
@@ -65,6 +67,7 @@ def prune(
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
+    deadline: Deadline | None = None,
     refresh: tuple[StageName, ...] = (),
 ) -> Report | State:
     """Prunes a Keras model and shows the evidence.
@@ -84,6 +87,9 @@ def prune(
         seed: One integer for everything, at least 0.
         output: The folder of report.json, report.html, model.keras and what else the run leaves.
         publish: When results are written, and who is told.
+        deadline: How long the run may train, from its start, such as 90s, 30m, 2h or 1h30m: the
+            training under way then stops at the end of its epoch with the best so far, and later
+            ones have one epoch each. The same run, started again, goes on from there.
         refresh: Stages to run again though their results are in the store.
 
     Returns:
@@ -107,6 +113,7 @@ def prune(
         seed=seed,
         output=output,
         publish=publish,
+        deadline=deadline,
     ).resolved()
     parameters.check()
     check_stages(refresh)
@@ -115,7 +122,7 @@ def prune(
     if publish.mlflow:
         open_experiment(publish.mlflow)
     tag_flow_run(parameters.dataset.label, parameters.importance.criterion)
-    with pinned():
+    with pinned(), until(deadline):
         outcome = run_stages(parameters, set(refresh), through=wire_explained)
         given = parameters.model_dump(mode="json")
         if publish.approval:

@@ -148,7 +148,7 @@ class Searching:
         run = stage_runner(parameters)[0]
         evaluation = run(evaluate, data=found[0], model=found[1], subject="fine_tuned")
         own = {**validated(found[2])[1], **self._measure(found[1])}
-        config = parameters.model_dump(mode="json", exclude={"output", "publish"})
+        config = parameters.model_dump(mode="json", exclude={"output", "publish", "deadline"})
         return Final(seed, config, found[1], evaluation, own)
 
     def _goal(self, place: int) -> Goal:

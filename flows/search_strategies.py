@@ -118,7 +118,7 @@ def _study_name(p: SearchParameters, run: PruneParameters, ground: Ground) -> st
     asked = p.model_dump(mode="json", include={"budget", "objective", "search"})
     for name in ("study", "trials", "fresh_seeds"):
         del asked["search"][name]
-    own = run.model_dump(mode="json", exclude={"output", "publish"})
+    own = run.model_dump(mode="json", exclude={"output", "publish", "deadline"})
     return digest_of([asked, own, ground.model.digest, ground.sensitivity.digest])[:16]
 
 

@@ -67,7 +67,7 @@ def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
 def _all_axes() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, value in PruneParameters.model_fields.items():
-        if name in ("export", "first", "output", "publish"):
+        if name in ("export", "first", "output", "publish", "deadline"):
             continue
         fields[name] = _axis(name, value)
     doc = "The axes of the grid: for any parameter the values that it takes."

@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from flows.deadline import Deadline
 from flows.parameters import Seed
 from flows.publish import PublishConfig
 from flows.transfer_parameters import TransferParameters
@@ -21,6 +22,7 @@ from secateur.store import Reference
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.transfer_config import TransferConfig
 from tasks.approval import approved, check_approval, rejected
+from tasks.deadline import deadline as until
 from tasks.evaluate import evaluate
 from tasks.fine_tune import fine_tune
 from tasks.fine_tune_head import fine_tune_head
@@ -165,6 +167,7 @@ def transfer(
     seed: Seed = 0,
     output: Path = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
+    deadline: Deadline | None = None,
 ) -> TransferReport | State:
     """Moves a pruned model to another data set, and compares it with a fresh start.
 
@@ -177,6 +180,9 @@ def transfer(
         seed: One integer for everything, at least 0.
         output: The folder of transfer.json, transfer.md and model.keras.
         publish: When results are written, and who is told.
+        deadline: How long the run may train, from its start, such as 90s, 30m, 2h or 1h30m: the
+            training under way then stops at the end of its epoch with the best so far, and later
+            ones have one epoch each. The same run, started again, goes on from there.
 
     Returns:
         The report.
@@ -198,7 +204,7 @@ def transfer(
         done.append(stage(**arguments))
         return done[-1]
 
-    with pinned():
+    with pinned(), until(deadline):
         way = wire(p, run)
         given = p.model_dump(mode="json")
         found = gather(given, done, way.source, way.evaluations, way.trainings)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.deadline import ABOUT, Deadline
 from flows.parameters import Seed
 from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
@@ -46,6 +47,7 @@ class TransferParameters(BaseModel):
     publish: PublishConfig = Field(
         default=PublishConfig(), description="When results are written, and who is told."
     )
+    deadline: Deadline | None = Field(default=None, description=ABOUT)
 
     def resolved(self) -> TransferParameters:
         """The same with the defaults that depend on other fields filled in."""

@@ -24,6 +24,10 @@ from secateur.sparsity.masks import Masks
 from secateur.sparsity.methods import rewrite
 from secateur.sparsity.schedule import rounds
 from secateur.sparsity.select import select
+from secateur.structure.recalibration import remeasure
+
+_NORM_EXAMPLES = 2048
+"""Over which BatchNorm is measured anew; its batch statistics hardly change with more."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,9 @@ def prune(
 
     Args:
         model: A built Keras model of any kind; compiled, if it is to be fine-tuned.
-        data: Training data for scores and fine-tuning: a tuple `(x, y)` or `(x, y, sample_weight)`
-            of arrays, or a batched `tf.data.Dataset` of them. Some criteria need none.
+        data: Training data for scores, for BatchNorm (measured anew after each cut) and for
+            fine-tuning: a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or a batched
+            `tf.data.Dataset` of them. Some criteria need none.
         ratio: Share of the prunable weights to remove, 0 <= ratio < 1.
         criterion: What a weight is worth; see `secateur.importance.names`.
         epochs: Passes over the data after pruning; after each round of schedule iterative, in all
@@ -156,7 +161,12 @@ def prune(
     )
     masks = work.gradual() if wanted.schedule == "gradual" else work.in_rounds()
     return Pruned(
-        work.model, masks, count_layers(work.model), work.metrics, work.history, masks.notices
+        work.model,
+        masks,
+        count_layers(work.model),
+        work.metrics,
+        work.history,
+        (*masks.notices, *work.notices),
     )
 
 
@@ -180,6 +190,7 @@ class _Work:
         self._validation = validation
         self.metrics: dict[str, dict[str, float]] = {}
         self.history: list[dict[str, list[float]]] = []
+        self.notices: list[str] = []
         self._layouts = describe(model)
         self._measure("dense")
 
@@ -189,6 +200,9 @@ class _Work:
         for target in rounds(self._target):
             masks = self._chosen(target, masks)
             with hold(self.model, masks):
+                if self._data is not None:
+                    options = {"examples": _NORM_EXAMPLES, "seed": self._scoring["seed"]}
+                    self.notices += remeasure(self.model, lambda: self._data, **options)
                 self._measure("pruned")
                 if self._epochs:
                     self._fit([])

@@ -39,7 +39,7 @@ def correct(
         method=correct.method,
         masks=masks,
         kept=load_kept(folder / "kept.npz") if cut else None,
-        batch_norm=bool(correct.batch_norm),
+        batch_norm=correct.batch_norm,
         examples=correct.examples,
         seed=seed,
     )

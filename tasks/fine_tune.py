@@ -10,6 +10,7 @@ from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -42,6 +43,7 @@ def fine_tune(
     from secateur.models.weights import content_digest
     from secateur.sparsity.hold import hold
     from secateur.sparsity.masks import Masks
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.early import rewind
     from secateur.training.fit import fit
@@ -50,11 +52,13 @@ def fine_tune(
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
     keras.utils.set_random_seed(seed)
-    network = load_model(folder / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(folder / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     goal = objective_of(objective, dataset.goal)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     if early:
         rewind(network, read(early).directory / "early.npz")
+    halt = Halt("fine_tune", fine_tune.epochs)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", fine_tune.epochs))
         if (folder / "masks.npz").exists():  # what was removed for good needs none
@@ -70,7 +74,8 @@ def fine_tune(
             rewound=rewound,
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
         )
     save_model(network, build.directory / "model.keras")
-    return Product(content_digest(network), {"history": history})
+    return Product(content_digest(network), {"history": history}, halt.said)

@@ -9,6 +9,7 @@ from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -39,6 +40,7 @@ def fine_tune_dynamic(
     from secateur.models.weights import content_digest
     from secateur.sparsity.dynamic import DynamicSparsity, dense_gradients
     from secateur.sparsity.masks import Masks
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
     from secateur.training.joint import objective_of
@@ -46,19 +48,21 @@ def fine_tune_dynamic(
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
     keras.utils.set_random_seed(seed)
-    network = load_model(folder / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(folder / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     masks = Masks.load(folder / "masks.npz")
     examples = dataset.train
     steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
     goal = objective_of(objective, dataset.goal)
     loss = goal.loss(network)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
 
     def gradients(step: int) -> Any:
         size = min(len(examples), fine_tune.batch_size)
         chosen = np.random.default_rng([seed, step]).choice(len(examples), size, replace=False)
         return dense_gradients(network, masks, loss, *examples.arrays(np.sort(chosen)))
 
+    halt = Halt("fine_tune", fine_tune.epochs)
     with (
         epochs_shown("fine_tune", fine_tune.epochs) as progress,
         DynamicSparsity(network, masks, fine_tune.dynamic, steps, gradients, seed=seed) as dynamic,
@@ -74,9 +78,10 @@ def fine_tune_dynamic(
             companions=[dynamic],
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
         )
     dynamic.masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), dynamic.masks.digest()])
-    return Product(digest, {"history": history})
+    return Product(digest, {"history": history}, halt.said)

@@ -12,6 +12,7 @@ from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -41,16 +42,19 @@ def fine_tune_gradual(
     from secateur.datasets.dataset import Dataset
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
     from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     keras.utils.set_random_seed(seed)
-    network = load_model(read(model).directory / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(read(model).directory / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     goal = objective_of(objective, dataset.goal)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
+    halt = Halt("fine_tune", fine_tune.epochs)
     with (
         epochs_shown("fine_tune", fine_tune.epochs) as progress,
         _pruning(network, dataset, target, importance, steps, seed, goal) as pruning,
@@ -65,6 +69,7 @@ def fine_tune_gradual(
             around=taught_by(knows, fine_tune.distill, goal),
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
             companions=[pruning],
         )
@@ -72,7 +77,7 @@ def fine_tune_gradual(
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"history": history, "notices": list(masks.notices)})
+    return Product(digest, {"history": history, "notices": list(masks.notices)}, halt.said)
 
 
 def _pruning(

@@ -6,6 +6,7 @@ import shutil
 
 from secateur.store import Reference, digest_of
 from secateur.training.fine_tune_config import FineTuneConfig
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -26,14 +27,17 @@ def fine_tune_head(
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.masks import Masks
+    from secateur.training.computing import on_devices
     from secateur.training.fit import fit
     from secateur.training.heads import freeze_body, thaw
 
     dataset = Dataset(read(data).directory)
     before = read(adapted).directory
     keras.utils.set_random_seed(seed)
-    network = load_model(before / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(before / "model.keras")
     freeze_body(network, head)
+    halt = Halt("fine_tune", fine_tune.epochs)
     with epochs_shown("fine_tune", fine_tune.epochs) as progress:
         history = fit(
             network,
@@ -43,6 +47,7 @@ def fine_tune_head(
             seed=seed,
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="fine_tune",
         )
     thaw(network)
@@ -51,4 +56,4 @@ def fine_tune_head(
         digests.append(Masks.load(before / "masks.npz").digest())
         shutil.copyfile(before / "masks.npz", build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
-    return Product(digest_of(digests), {"history": history})
+    return Product(digest_of(digests), {"history": history}, halt.said)

@@ -39,6 +39,7 @@ def fine_tune_rung(
     from secateur.sparsity.hold import hold
     from secateur.sparsity.masks import Masks
     from secateur.training.checkpoint import Checkpoint
+    from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
     from secateur.training.joint import objective_of
@@ -52,9 +53,10 @@ def fine_tune_rung(
     if Checkpoint(build.partial).epochs() >= until:  # killed at the very end: nothing to train
         config = fine_tune.model_copy(update={"epochs": until})
     keras.utils.set_random_seed(seed)
-    network = load_model(folder / "model.keras")
+    with on_devices(fine_tune.compute, "fine_tune"):
+        network = load_model(folder / "model.keras")
+        knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     goal = objective_of(objective, dataset.goal)
-    knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", until))
         if (folder / "masks.npz").exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from secateur.sparsity.config import TargetConfig
@@ -17,16 +18,23 @@ def prune(
     scores: Reference | None = None,
     before: Reference | None = None,
     chosen: Reference | None = None,
+    data: Reference | None = None,
+    examples: int | None = None,
+    seed: int = 0,
 ) -> Product:
     """Chooses the weights to remove and sets them to zero.
 
     The choice comes from `scores`, and with `before`, an earlier round, only weights that it kept
-    are kept; or it is that of `chosen`, a fine-tuning that pruned along the way.
+    are kept; or it is that of `chosen`, a fine-tuning that pruned along the way. With `data`,
+    BatchNorm is measured anew on so many of its training examples.
     """
+    from secateur.datasets.dataset import Dataset
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.hold import apply_masks
     from secateur.sparsity.masks import Masks
+    from secateur.structure.recalibration import remeasure
+    from secateur.training.batches import calibration
 
     network = load_model(read(model).directory / "model.keras")
     if chosen:
@@ -35,10 +43,15 @@ def prune(
         assert scores is not None
         masks = _select(network, target, scores, before)
     apply_masks(network, masks)
+    notices = list(masks.notices)
+    if data:
+        training = Dataset(read(data).directory).train
+        inputs = partial(calibration, training, examples, seed)
+        notices += remeasure(network, inputs, examples=examples, seed=seed)
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": list(masks.notices)})
+    return Product(digest, {"notices": notices})
 
 
 def _select(network: Any, target: TargetConfig, scores: Reference, before: Reference | None) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
@@ -17,26 +19,36 @@ def prune_rewriting(
     data: Reference,
     importance: ImportanceConfig,
     seed: int,
+    examples: int | None = None,
 ) -> Product:
-    """Chooses the weights to remove, layer by layer, and adapts the others to it."""
+    """Chooses the weights to remove, layer by layer, and adapts the others to it.
+
+    With `examples`, BatchNorm is measured anew on so many of the training examples.
+    """
     from secateur.datasets.dataset import Dataset
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.methods import rewrite
+    from secateur.structure.recalibration import remeasure
     from secateur.training.batches import calibration
 
+    training = Dataset(read(data).directory).train
     network = load_model(read(model).directory / "model.keras")
     with epochs_shown("prune", 100, unit="percent") as progress:
         masks = rewrite(
             network,
-            calibration(Dataset(read(data).directory).train, importance.examples, seed),
+            calibration(training, importance.examples, seed),
             target,
             examples=importance.examples,
             batch_size=importance.batch_size,
             seed=seed,
             progress=lambda done, total: progress(100 * done / total, {}),
         )
+    notices = list(masks.notices)
+    if examples:
+        inputs = partial(calibration, training, examples, seed)
+        notices += remeasure(network, inputs, examples=examples, seed=seed)
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": list(masks.notices)})
+    return Product(digest, {"notices": notices})

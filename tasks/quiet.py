@@ -8,10 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from secateur.silence import no_standard_error
+from secateur.store.environment import setting
 
 _lock = threading.Lock()
+_CPU_DEVICES = "SECATEUR_CPU_DEVICES"
+_MOST_DEVICES = 1024
 
 
 def import_tensorflow() -> None:
@@ -35,7 +39,28 @@ def import_tensorflow() -> None:
 
             with _no_switch_of_threads():
                 import tensorflow_datasets  # noqa: F401
+            _set_devices(tf)
             tf.zeros(())  # starts the runtime, which reports too
+
+
+def _set_devices(tf: Any) -> None:
+    """What has to be said before the runtime starts; of one that runs already it is too late.
+
+    Raises:
+        ValueError: One sentence: the number of devices is none.
+    """
+    said = setting(_CPU_DEVICES) or "1"
+    if not said.isdecimal() or not 1 <= int(said) <= _MOST_DEVICES:
+        raise ValueError(
+            f"{_CPU_DEVICES} is {said!r}; give a whole number from 1 to {_MOST_DEVICES}."
+        )
+    with contextlib.suppress(RuntimeError):
+        for gpu in tf.config.list_physical_devices("GPU"):  # else it takes all memory at once
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if int(said) > 1:
+            processor = tf.config.list_physical_devices("CPU")[0]
+            devices = [tf.config.LogicalDeviceConfiguration()] * int(said)
+            tf.config.set_logical_device_configuration(processor, devices)
 
 
 @contextlib.contextmanager

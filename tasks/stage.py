@@ -6,6 +6,7 @@ import errno
 import functools
 import inspect
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -68,10 +69,13 @@ class Product(NamedTuple):
         digest: Digest of the content, on which the keys of later stages stand.
         metadata: Small facts in plain JSON that are kept beside the files; `notices` is a list
             of sentences for the report.
+        unfinished: Why this is not yet what the stage was asked for, as a sentence for the report.
+            Such a result serves the run that made it; the next one goes on with the build.
     """
 
     digest: str
     metadata: dict[str, Any]
+    unfinished: str | None = None
 
 
 class Stage:
@@ -131,17 +135,37 @@ class Stage:
         refresh = refresh or PREFECT_TASKS_REFRESH_CACHE.value()
         building = open_store().build(key, stage=self.name, inputs=ingredients, refresh=refresh)
         with pinned(), building as build:
-            cached = build.artifact is not None
-            if not cached:
+            artifact = build.artifact
+            cached = artifact is not None
+            if artifact is None:
                 import_tensorflow()
                 product = self._work(build=build, **arguments)
-                build.commit(product.digest, product.metadata)
-            assert build.artifact is not None
-            result = self._result(build.artifact, subject, round, cached, start)
+                if product.unfinished:
+                    artifact = self._store_unfinished(key, build, product, ingredients)
+                else:
+                    artifact = build.commit(product.digest, product.metadata)
+            result = self._result(artifact, subject, round, cached, start)
         _log(result)
         for display in displays:
             display.finished(result.record)
         return Completed(name="Cached", data=result) if cached else result
+
+    def _store_unfinished(
+        self, key: str, build: Build, product: Product, ingredients: dict[str, Any]
+    ) -> Artifact:
+        """Stores what there is of `key` under another one.
+
+        The build itself is not committed: no run finds its key, and its partial folder, with the
+        checkpoint, is there for the next one.
+        """
+        said = [*product.metadata.get("notices", ()), product.unfinished]
+        own = digest_of({"unfinished": key, "digest": product.digest, "said": said})
+        with open_store().build(own, stage=self.name, inputs=ingredients) as interim:
+            if interim.artifact is None:
+                shutil.copytree(build.directory, interim.directory, dirs_exist_ok=True)
+                interim.commit(product.digest, {**product.metadata, "notices": said})
+            assert interim.artifact is not None
+            return interim.artifact
 
     def _result(self, artifact: Artifact, subject, number, cached, start) -> StageResult:
         record = StageRecord(

@@ -10,6 +10,7 @@ from secateur.store import Reference, digest_of
 from secateur.training.config import TrainConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
+from tasks.deadline import Halt
 from tasks.progress import epochs_shown
 from tasks.stage import Build, Product, read, stage
 
@@ -34,6 +35,7 @@ def train(
     from secateur.models.build import build_model
     from secateur.models.files import save_model
     from secateur.models.weights import content_digest
+    from secateur.training.computing import on_devices
     from secateur.training.early import EarlyWeights
     from secateur.training.fit import fit
     from secateur.training.joint import objective_of
@@ -41,8 +43,11 @@ def train(
     dataset = Dataset(read(data).directory)
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
     keras.utils.set_random_seed(seed)
-    network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
+    with on_devices(train.compute, "train"):
+        network = build_model(model, dataset.shape, dataset.classes, dataset.traits)
     early = None if train.keep_epoch is None else EarlyWeights(network, train.keep_epoch)
+    # What is rewound to belongs to the result, so that a deadline waits for it.
+    halt = Halt("train", train.epochs or 0, at_least=max(1, train.keep_epoch or 0))
     with epochs_shown("train", train.epochs or 0) as progress:
         history = fit(
             network,
@@ -54,6 +59,7 @@ def train(
             companions=[early] if early else [],
             checkpoints=build.partial,
             progress=progress,
+            stop=halt.asked,
             group="train",
         )
     save_model(network, build.directory / "model.keras")
@@ -61,4 +67,4 @@ def train(
     if early:
         early.save(build.directory / "early.npz")
         digest = digest_of([digest, early.digest()])
-    return Product(digest, {"history": history})
+    return Product(digest, {"history": history}, halt.said)

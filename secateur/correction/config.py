@@ -26,11 +26,10 @@ class CorrectConfig(BaseModel):
         "stay are fitted anew, and biases with them). Empty: least_squares where no fine-tuning "
         "follows, which gains little from it; else none.",
     )
-    batch_norm: bool | None = Field(
-        default=None,
-        description="Measure the statistics of BatchNormalization anew; where channels, heads or "
-        "layers are removed it is done in any case. It helps a fine-tuning as well. Empty: unless "
-        "method is none.",
+    batch_norm: bool = Field(
+        default=True,
+        description="Measure the statistics of BatchNormalization anew, which a fine-tuning needs "
+        "as well; where channels, heads or layers are removed it is done in any case.",
     )
     examples: int = Field(
         default=2048,
@@ -42,10 +41,9 @@ class CorrectConfig(BaseModel):
     def resolved(self, epochs: int) -> CorrectConfig:
         """The same with its defaults filled in, before a fine-tuning of so many epochs."""
         method = self.method or ("none" if epochs else "least_squares")
-        norm = method != "none" if self.batch_norm is None else self.batch_norm
-        return self.model_copy(update={"method": method, "batch_norm": norm})
+        return self.model_copy(update={"method": method})
 
     @property
     def acts(self) -> bool:
-        """Whether anything is mended; asked of what is resolved."""
-        return self.method != "none" or bool(self.batch_norm)
+        """Whether layers are mended, in a stage of its own; asked of what is resolved."""
+        return self.method != "none"

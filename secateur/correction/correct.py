@@ -13,9 +13,8 @@ from secateur.correction import least_squares
 from secateur.correction.outputs import Kept, Site, own_weights, rows, sites
 from secateur.importance.gradients.forms import einsum_axes
 from secateur.importance.run import Run, unchanged
-from secateur.models.weights import flat_layers
 from secateur.sparsity.masks import Masks
-from secateur.structure.recalibration import recalibrate
+from secateur.structure.recalibration import remeasure
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +89,8 @@ def correct(
                 f"Left as pruned, because their outputs are no plain product of their inputs: "
                 f"{', '.join(unknown)}."
             )
-    if batch_norm and any(_is_norm(layer) for layer in flat_layers(model)):
-        try:
-            recalibrate(model, data, examples=examples, seed=seed)
-        except ValueError as error:
-            notices.append(str(error))
+    if batch_norm:
+        notices += remeasure(model, lambda: data, examples=examples, seed=seed)
     for notice in notices:
         logger.info(notice)
     return notices
@@ -158,7 +154,3 @@ def _is_for_each_output(layer: Any, outputs: int) -> bool:
 
 def _value(variable: keras.Variable) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable.value).astype(np.float64)
-
-
-def _is_norm(layer: keras.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)

@@ -7,6 +7,8 @@ Jacob et al., CVPR 2018). What is zero stays zero.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,7 @@ from secateur.models.weights import prunable_weights
 from secateur.sparsity.hold import hold
 from secateur.sparsity.masks import Masks
 from secateur.training.batches import shuffled
+from secateur.training.checkpoint import Checkpoint
 
 _LARGEST = 127.0  # of an 8-bit integer; -128 is not used, so that zero is in the middle
 
@@ -29,8 +32,11 @@ def fine_tune_quantized(
     batch_size: int = 32,
     learning_rate: float = 1e-4,
     seed: int = 0,
+    checkpoints: Path | None = None,
 ) -> keras.Model:
     """A copy of a model, trained on with quantized kernels; its weights are floats near integers.
+
+    A training that was killed goes on from its last finished epoch, to the same bits.
 
     Args:
         model: A trained model; it stays as it is.
@@ -39,8 +45,10 @@ def fine_tune_quantized(
         epochs: Passes over `train`.
         batch_size: Examples a step.
         learning_rate: Adam's.
-        seed: Orders the examples.
+        seed: Orders the examples, and seeds dropout and the like.
+        checkpoints: A folder that survives a kill; None to keep no checkpoints.
     """
+    keras.utils.set_random_seed(seed)  # the copy draws its seed generators
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     kernels = {id(w.variable): _reduced(w.layer, w.variable) for w in prunable_weights(copy)}
@@ -49,6 +57,7 @@ def fine_tune_quantized(
     }
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(copy.trainable_variables)
+    copy.optimizer = optimizer
     variables, state = copy.trainable_variables, copy.non_trainable_variables
 
     @tf.function(reduce_retracing=True)
@@ -67,11 +76,15 @@ def fine_tune_quantized(
 
     epoch = tf.Variable(0, dtype=tf.int32)
     batches = shuffled(train, batch_size, seed, epoch)
+    checkpoint = Checkpoint(checkpoints) if checkpoints else None
+    done = checkpoint.restore(copy)[0] if checkpoint else 0
     with hold(copy, Masks(zeros)):
-        for number in range(epochs):
+        for number in range(done, epochs):
             epoch.assign(number)
             for x, y in batches:
                 step(x, y)
+            if checkpoint:
+                checkpoint.save(copy, number + 1, {})
     return copy
 
 

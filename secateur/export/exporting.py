@@ -55,6 +55,7 @@ def export_model(
     folder: Path,
     measures: Measures,
     seed: int = 0,
+    checkpoints: Path | None = None,
 ) -> tuple[list[Export], list[str]]:
     """Writes the files and checks them.
 
@@ -65,6 +66,7 @@ def export_model(
         folder: An existing, empty folder.
         measures: What the files are checked and measured by.
         seed: Draws the examples for calibration, and orders those of fine-tuning.
+        checkpoints: A folder that survives a kill, for fine-tuning; None to keep no checkpoints.
 
     Returns:
         A record of each file, and notices.
@@ -86,14 +88,14 @@ def export_model(
         records.append(check.record(file))
         notices += file.notices
     if config.quantize:
-        file, said = _quantized(source, check, folder, seed)
+        file, said = _quantized(source, check, folder, seed, checkpoints)
         records.append(check.record(file))
         notices += [*said, *file.notices]
     return records, notices
 
 
 def _quantized(
-    model: keras.Model, check: _Check, folder: Path, seed: int
+    model: keras.Model, check: _Check, folder: Path, seed: int, checkpoints: Path | None
 ) -> tuple[Written, list[str]]:
     """The quantized file; where it loses too much, that of a model that was trained for it."""
     config, train = check.config, check.dataset.train
@@ -107,7 +109,12 @@ def _quantized(
         if not config.aware_epochs or config.quantize == "float16":
             raise
     tuned = fine_tune_quantized(
-        model, train, check.measures.loss, epochs=config.aware_epochs, seed=seed
+        model,
+        train,
+        check.measures.loss,
+        epochs=config.aware_epochs,
+        seed=seed,
+        checkpoints=checkpoints,
     )
     file = write_litert(tuned, path, config.quantize, x)
     check.quality(file)

@@ -44,10 +44,8 @@ class Movement:
         self._model = model
         self._full_value = full_value
         self._weights = prunable_weights(model)
-        self._totals = {
-            id(w.variable): tf.Variable(tf.zeros(w.variable.shape), trainable=False)
-            for w in self._weights
-        }
+        with model.distribute_strategy.scope():  # several devices each gather their share
+            self._totals = {id(w.variable): _gathered(w.variable.shape) for w in self._weights}
         self._paths = {id(w.variable): w.path for w in self._weights}
         self._observed: set[int] = set()
 
@@ -145,3 +143,12 @@ class Movement:
             criterion="movement",
             notices=notices,
         )
+
+
+def _gathered(shape: Sequence[int]) -> tf.Variable:
+    return tf.Variable(
+        tf.zeros(shape),
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.SUM,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,6 +11,29 @@ from secateur.evaluation.flops import graph_of
 from secateur.importance.data import Examples
 from secateur.models.weights import flat_layers
 from secateur.structure.execute import Execution
+
+
+def remeasure(
+    model: keras.Model, data: Callable[[], Any], *, examples: int | None, seed: int
+) -> list[str]:
+    """`recalibrate` where a model has BatchNormalization; what it refuses is told, not raised.
+
+    Args:
+        model: Any model; it is changed in place.
+        data: Gives the data, and is called only if there is something to measure.
+        examples: As for `recalibrate`.
+        seed: As for `recalibrate`.
+
+    Returns:
+        What was left as it was, and why.
+    """
+    if not any(isinstance(x, keras.layers.BatchNormalization) for x in flat_layers(model)):
+        return []
+    try:
+        recalibrate(model, data(), examples=examples, seed=seed)
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def recalibrate(

@@ -86,6 +86,8 @@ class BestEpoch(keras.callbacks.Callback):
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """See `Companion`."""
+        if not state:  # of epochs in which nobody asked for the best one
+            return
         about = json.loads(bytes(state["about"]))
         self._best = tuple(about["best"]) if about["best"] else None
         self._waited = about["waited"]

@@ -70,28 +70,31 @@ class Taught(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
+        # Keras's losses are means of one device's share, divided by this: all devices add up.
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
         given, *features = self._run_teacher(x)
         weight = self._config.weight
         if weight:
-            apart = self._apart(given, y_pred)
+            apart = self._apart(given, y_pred, devices)
             terms = [self._aggregate_additional_loss(term) for term in self.losses]
             loss = (1 - weight) * loss + weight * (sum(terms) + tf.cast(apart, loss.dtype))
         for theirs, own in zip(features, self._features, strict=True):
             difference = tf.cast(theirs, tf.float32) - tf.cast(own, tf.float32)
-            loss += self._config.features * tf.reduce_mean(tf.square(difference))
+            loss += self._config.features * tf.reduce_mean(tf.square(difference)) / devices
         return loss
 
-    def _apart(self, theirs: Any, own: Any) -> Any:
-        """How far the answers of both are apart."""
+    def _apart(self, theirs: Any, own: Any, devices: int) -> Any:
+        """How far the answers of both are apart, as a share of one device."""
         student, teacher = self._pair(0), self._pair(1)
-        return sum(
-            part.weight
-            * distance.compute_loss(
+        total = 0.0
+        for part, distance in self._parts():
+            apart = distance.compute_loss(
                 part.objective.logits(teacher, part.pick(theirs)),
                 part.objective.logits(student, part.pick(own)),
             )
-            for part, distance in self._parts()
-        )
+            # The divergence is one of Keras's losses.
+            total += part.weight * (apart if part.objective.labels else apart / devices)
+        return total
 
 
 def _distance(objective: Objective, config: DistillConfig) -> Any:

@@ -16,6 +16,7 @@ from secateur.training.augment import augmenter
 from secateur.training.batches import ordered, shuffled
 from secateur.training.best_epoch import BestEpoch
 from secateur.training.checkpoint import Checkpoint
+from secateur.training.computing import check_devices, computing, loss_scaled
 from secateur.training.fit_config import FitConfig
 from secateur.training.joint import Goal
 from secateur.training.objective import Objective, compile_for
@@ -24,6 +25,9 @@ from secateur.training.regularizer import sparse
 
 Progress = Callable[[float, dict[str, float]], None]
 """Called as training goes on, with the epochs done (a fraction inside one) and the metrics."""
+
+Stop = Callable[[int], bool]
+"""Asked at the end of each epoch but the last, with the epochs done, whether training ends here."""
 
 _WORK_PER_EXECUTION = 1e9  # weights x examples: about half a second on one core
 
@@ -46,6 +50,7 @@ def fit(
     rewound: FitConfig | None = None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
+    stop: Stop | None = None,
     group: str = "fit",
 ) -> dict[str, list[float]]:
     """Trains `model` in place, and goes on from a checkpoint if there is one.
@@ -61,7 +66,8 @@ def fit(
     goes around, and `model.optimizer` is the same for both.
 
     Args:
-        model: A built model; it is compiled anew.
+        model: A built model; it is compiled anew. For several devices it was built, or loaded, in
+            `computing.on_devices`.
         train: Training examples, not empty.
         validation: Watched after each epoch; can be empty.
         config: How: with 0 epochs the model is only compiled.
@@ -74,6 +80,9 @@ def fit(
         rewound: A training whose last epochs' learning rates come again, in place of `config`'s.
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
         progress: Told how far training is, every half a second or so.
+        stop: Ends training before its time. The model then has the weights of the best epoch so
+            far, if there is a validation split to tell; the checkpoint is that of the last epoch,
+            from which another call goes on to the very bits of a training that was not stopped.
         group: What the user calls the group of `config`, for messages.
 
     Returns:
@@ -89,20 +98,26 @@ def fit(
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
     per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
+    if config.compute.devices > 1:  # TensorFlow 2.21 cannot run several steps of them in one loop
+        per_execution = 1
     optimizer = sparse(model, config.regularizer, epochs * steps, optimizer)
-    trained = around(model) if around else model
-    compile_for(
-        trained,
-        optimizer(_rates(config, rewound, steps)),
-        max(1, min(64, steps, per_execution)),
-        objective=objective,
-        outputs_of=model,
-        smoothing=config.label_smoothing,
-    )
-    trained.optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        trained = around(model) if around else model
+        compile_for(
+            trained,
+            loss_scaled(optimizer(_rates(config, rewound, steps)), config.compute),
+            max(1, min(64, steps, per_execution)),
+            objective=objective,
+            outputs_of=model,
+            smoothing=config.label_smoothing,
+            xla=config.compute.xla,
+        )
+        trained.optimizer.build(model.trainable_variables)
     model.optimizer = trained.optimizer
     class_weight = _class_weight(config, train, objective, group)
-    best = _best_epoch(config, model, objective, companions, bool(len(validation)), group)
+    best = _best_epoch(
+        config, model, objective, companions, bool(len(validation)), group, stop is not None
+    )
     companions = [*companions, *([best] if best else [])]
     checkpoint = Checkpoint(checkpoints) if checkpoints else None
     done, history, beside = checkpoint.restore(model) if checkpoint else (0, {}, {})
@@ -113,19 +128,23 @@ def fit(
     said = f"{group}.learning_rate ({config.learning_rate:g})"
     if rewound:
         said = f"train.learning_rate ({rewound.learning_rate:g})"
-    watch = _Watch(model, epoch, steps, history, checkpoint, companions, progress, said)
+    watch = _Watch(
+        model, epoch, steps, epochs, history, checkpoint, companions, progress, stop, said
+    )
     if done < epochs and not (best and best.stopped):
-        trained.fit(
-            shuffled(train, config.batch_size, seed, epoch, augment),
-            validation_data=ordered(validation, 1024) if len(validation) else None,
-            initial_epoch=done,
-            epochs=epochs,
-            shuffle=False,  # `shuffled` does it
-            verbose=0,
-            class_weight=class_weight,
-            callbacks=[*companions, watch],
-        )
-    if best:
+        batches = shuffled(train, config.batch_size, seed, epoch, augment)
+        with computing(model, trained, batches, config.compute):
+            trained.fit(
+                batches,
+                validation_data=ordered(validation, 1024) if len(validation) else None,
+                initial_epoch=done,
+                epochs=epochs,
+                shuffle=False,  # `shuffled` does it
+                verbose=0,
+                class_weight=class_weight,
+                callbacks=[*companions, watch],
+            )
+    if best and (config.keep == "best" or watch.halted):
         best.put_back()
     return history
 
@@ -143,6 +162,7 @@ def check_fit(
     Raises:
         ValueError: One sentence.
     """
+    check_devices(config.compute, group)
     objective.loss(model, config.label_smoothing)
     augmenter(config.augment, train, f"{group}.augment")
     _class_weight(config, train, objective, group)
@@ -156,8 +176,11 @@ def _rates(config, rewound, steps):
     return learning_rate(config, epochs * steps)
 
 
-def _best_epoch(config, model, objective, companions, watched, group) -> BestEpoch | None:
-    if config.keep == "last" and config.patience is None:
+def _best_epoch(
+    config, model, objective, companions, watched, group, may_stop=False
+) -> BestEpoch | None:
+    asked_for = config.keep == "best" or config.patience is not None
+    if not asked_for and not (may_stop and watched):
         return None
     if not watched:
         asked = f"patience is {config.patience}" if config.patience else f"keep is {config.keep}"
@@ -170,7 +193,7 @@ def _best_epoch(config, model, objective, companions, watched, group) -> BestEpo
         objective.metrics(model)[0].name,
         higher=objective.higher,
         patience=config.patience,
-        keep=config.keep == "best",
+        keep=config.keep == "best" or may_stop,
         others=companions,
     )
 
@@ -192,10 +215,14 @@ def _class_weight(config, train, objective, group) -> dict[int, float] | None:
 class _Watch(keras.callbacks.Callback):
     """Sets the epoch that orders the batches, keeps the history, and saves after each epoch."""
 
-    def __init__(self, model, epoch, steps, history, checkpoint, companions, progress, setting):
+    def __init__(
+        self, model, epoch, steps, epochs, history, checkpoint, companions, progress, stop, setting
+    ):
         super().__init__()
         self._saved = model
-        self._epoch, self._steps, self._setting = epoch, steps, setting
+        self._epoch, self._steps, self._epochs = epoch, steps, epochs
+        self._stop, self._setting = stop, setting
+        self.halted = False
         self._history, self._checkpoint, self._companions = history, checkpoint, companions
         self._progress = progress or (lambda *_: None)
         self._number = 0
@@ -217,6 +244,9 @@ class _Watch(keras.callbacks.Callback):
             beside = companion.states(self._companions)
             self._checkpoint.save(self._saved, epoch + 1, self._history, beside)
         self._progress(epoch + 1.0, values)
+        goes_on = epoch + 1 < self._epochs and not self.model.stop_training
+        if goes_on and self._stop and self._stop(epoch + 1):
+            self.halted = self.model.stop_training = True
 
     def _refuse_nan(self, logs):
         for name, shown in (("loss", "loss"), ("val_loss", "validation loss")):

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.schema import tell_bounds
 from secateur.training.augment_config import Augmentation
+from secateur.training.compute_config import ComputeConfig
 from secateur.training.regularizer_config import RegularizerConfig
 
 RateSchedule = Literal["constant", "cosine", "one_cycle"]
@@ -72,4 +73,7 @@ class FitConfig(BaseModel):
         max_length=7,
         description="Random changes of the training images, anew in each epoch: flip (left and "
         "right), translation, rotation, zoom, brightness, contrast, erasing. Empty: none.",
+    )
+    compute: ComputeConfig = Field(
+        default=ComputeConfig(), description="Precision, compiler and devices."
     )

@@ -143,10 +143,9 @@ def compile_for(
     objective: Goal | None = None,
     outputs_of: keras.Model | None = None,
     smoothing: float = 0.0,
+    xla: bool = False,
 ) -> None:
     """Compiles `model` with an optimizer, and the loss and metrics of an objective.
-
-    XLA stays off: on a CPU its compilation takes longer than training a small model.
 
     Args:
         model: What `fit` is called on.
@@ -155,6 +154,7 @@ def compile_for(
         objective: By default classification.
         outputs_of: The model behind `model` that tells logits from probabilities, if not itself.
         smoothing: See `Objective.loss`.
+        xla: Whether the step is compiled; on a CPU that takes longer than training a small model.
     """
     objective, source = objective or Objective(), outputs_of or model
     metrics: Any = objective.metrics(source)
@@ -166,7 +166,7 @@ def compile_for(
         loss=loss,
         metrics=metrics,
         steps_per_execution=steps_per_execution,
-        jit_compile=False,
+        jit_compile=xla,
     )
 
 

@@ -52,7 +52,8 @@ def regularized(
     penalties = {id(entry.variable): entry.penalty for entry in on}
 
     def apply(original: Callable, gradients: Any, variables: Any) -> None:
-        now = strength.at(inner.iterations)
+        # Gradients of several devices are added after this.
+        now = strength.at(inner.iterations) / tf.distribute.get_strategy().num_replicas_in_sync
         both = []
         for gradient, variable in zip(gradients, variables, strict=True):
             penalty = penalties.get(id(variable))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 QUICK = {
     "train": {"epochs": 2},
@@ -77,3 +79,27 @@ def command(tmp_path):
         )
 
     return start
+
+
+@pytest.fixture
+def ask(monkeypatch):
+    """Has a person answer; gives what they were shown."""
+    import tasks.approval
+    from flows.terminal import Terminal
+
+    shown = []
+
+    def answer(text):
+        console = Console(file=io.StringIO(), width=100)
+        monkeypatch.setattr(console, "input", lambda *_, **__: text)
+        terminal = Terminal(console)
+
+        def asked(figures):
+            agreed = terminal.ask(figures)
+            shown.append(console.file.getvalue())
+            return agreed
+
+        monkeypatch.setattr(tasks.approval, "askers", [asked])
+        return shown
+
+    return answer

@@ -45,6 +45,7 @@ BAD = [
         "what correct.method 'least_squares' mends would be overwritten",
     ),
     (["--target.ratio", "0.9", "--train.keep_epoch", "11"], "keep an earlier one"),
+    (["--target.ratio", "0.9", "--deadline", "soon"], "give one above 0 such as 90s, 30m, 2h or"),
     (["--target.ratio", "0.9", "--correct.method", "lstsq"], "correct.method"),
     (["--target.ratio", "0.9", "--train.regularizer.penalty", "hard"], "needs a ratio"),
     (["--target.pattern", "2:4", "--fine_tune.dynamic.method", "rigl"], "would break pattern 2:4"),

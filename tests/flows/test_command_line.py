@@ -18,6 +18,7 @@ CASES = [
     {"target": {"allocation": {"conv_*": 0.5, "it's": 0.25}}},
     {"target": {"ratio": 1e-5, "include": ["conv[12]", "a b"], "allocation": "erk"}},
     {"target": {"threshold": 0.25}, "model": {"path": "my models/a.keras"}},
+    {"target": {"ratio": 0.5}, "deadline": "1h30m"},
     {"target": {"quantile": 0.5}, "train": {"epochs": 0}, "publish": {"approval": True}},
     {"target": {"ratio": 0.5, "pattern": "channel", "measure": "flops", "round_to": 16}},
     {

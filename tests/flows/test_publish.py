@@ -6,32 +6,8 @@ import io
 
 import pytest
 from prefect.exceptions import CancelledRun
-from rich.console import Console
 
-import tasks.approval
 from flows.cli import main
-from flows.terminal import Terminal
-
-
-@pytest.fixture
-def ask(monkeypatch):
-    """Has a person answer; gives what they were shown."""
-    shown = []
-
-    def answer(text):
-        console = Console(file=io.StringIO(), width=100)
-        monkeypatch.setattr(console, "input", lambda *_, **__: text)
-        terminal = Terminal(console)
-
-        def asked(figures):
-            agreed = terminal.ask(figures)
-            shown.append(console.file.getvalue())
-            return agreed
-
-        monkeypatch.setattr(tasks.approval, "askers", [asked])
-        return shown
-
-    return answer
 
 
 def test_only_what_was_approved_is_written(ran, quick, ask, tmp_path):

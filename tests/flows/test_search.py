@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from prefect.exceptions import CancelledRun
 
 from secateur.report.search import SearchReport
 
@@ -90,6 +91,29 @@ def test_the_test_split_has_no_part_in_the_choice(searched):
 
 
 @pytest.mark.slow
+def test_nothing_is_written_before_a_person_agrees(searched, ask, tmp_path):
+    shown = ask("n")
+    with pytest.raises(CancelledRun, match="Not published"):
+        searched(publish={"approval": True})
+    assert not (tmp_path / "out" / "search.json").exists()
+    ask("y")
+    report = searched(publish={"approval": True})
+    assert (tmp_path / "out" / "search.json").exists()
+    assert all(f"{100 * report.winner.test.mean:.2f}" in text for text in shown)
+
+
+def test_two_objectives_leave_a_front(searched):
+    """NSGA-II: no trial of the front is beaten in both; what is chosen keeps the budget."""
+    report = searched(search={"strategy": "nsga2", "trials": 5, "fresh_seeds": 1, "rungs": []})
+    (step,) = report.steps
+    assert len(step.trials) == 5
+    assert len({json.dumps(trial.target, sort_keys=True) for trial in step.trials}) > 3
+    chosen = next(trial for trial in step.trials if trial.number == step.chosen)
+    kept = [trial for trial in step.trials if trial.status == "kept"]
+    assert chosen.costs["bytes"] == min(trial.costs["bytes"] for trial in kept)
+    assert report.winner.drop.value + report.winner.drop.margin <= 0.05
+
+
 def test_the_most_accurate_model_that_fits(searched):
     report = searched(budget={"bytes": "40KB"})
     assert report.winner.costs["bytes"] <= 40_000

@@ -40,7 +40,12 @@ def _kernels(folder):
 
 
 def test_zeros_stay_and_a_fresh_start_has_the_same(moved, ran, tmp_path):
+    short = moved(deadline="PT0.001S")  # the rest of the test is about the run that goes on
+    stopped = [notice for notice in short.notices if "stopped at the deadline" in notice]
+    assert [notice.partition("after ")[2][:6] for notice in stopped] == ["1 of 2", "1 of 3"]
+
     report = moved()
+    assert not [notice for notice in report.notices if "deadline" in notice]
     assert set(report.models) == {"transferred", "scratch"}
     ours, scratch = report.models["transferred"], report.models["scratch"]
     assert (ours.nonzero, ours.flops) == (scratch.nonzero, scratch.flops)

@@ -158,6 +158,19 @@ def test_sparsegpt_mends(trained, data):
     assert [round(x.sparsity, 2) for x in layers.layers] == [0.5, 0.9, 0.0]
 
 
+def test_batch_norm_is_measured_anew(data):
+    """What reaches it from the weights that are left has the mean and variance that it knows."""
+    keras.utils.set_random_seed(5)
+    layers = [keras.Input((10,)), L.Dense(16, name="a"), L.BatchNormalization(name="n"), L.Dense(3)]
+    model = keras.Sequential(layers)
+    pruned = secateur.prune(model, data, ratio=0.5, criterion="magnitude").model
+    seen = keras.Model(pruned.inputs, pruned.get_layer("a").output).predict(data[0], verbose=0)
+    np.testing.assert_allclose(pruned.get_layer("n").moving_mean, seen.mean(0), atol=1e-5)
+    np.testing.assert_allclose(pruned.get_layer("n").moving_variance, seen.var(0), rtol=1e-4)
+    before = secateur.prune(model, ratio=0.5, criterion="magnitude").model.get_layer("n")
+    assert not np.array(before.moving_mean).any()
+
+
 def test_datasets(trained, data):
     batches = tf.data.Dataset.from_tensor_slices(data).batch(32)
     for schedule in ("one_shot", "gradual"):

@@ -11,7 +11,12 @@ from secateur.store import digest_of, open_store
 
 @pytest.fixture
 def data():
-    """A small data set in the store: vectors of four numbers, three classes."""
+    """A small data set in the store."""
+    return store_small_data()
+
+
+def store_small_data():
+    """Vectors of four numbers, three classes, 20 examples a split."""
     rng = np.random.default_rng(0)
     with open_store().build(digest_of("a small data set"), stage="load_data") as build:
         for name in ("train", "validation", "test"):

@@ -85,7 +85,8 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
         {"threshold": 0.1},
         {"allocation": {"dense_*": 0.5}},
     ]
-    chosen = {"model": convolutional, "scores": plain}
+    norms = {"data": data, "examples": 20, "seed": 1}
+    chosen = {"model": convolutional, "scores": plain, **norms}
     pruned, *_ = _run("prune", *({**chosen, "target": target} for target in targets))
     tuning = {"data": data, "pruned": pruned, "seed": 1}
     taught = {"keep": "best", "distill": {"weight": 0.5, "features": 0.1}, **epoch}
@@ -133,7 +134,7 @@ def test_each_stage_imports_only_what_its_key_counts(tmp_path):
         "seed": 1,
     }
     _run("correct", *({**mending, "pruned": some} for some in (pruned, cut)))
-    rewriting = {"model": convolutional, "data": data, **calibration}
+    rewriting = {"model": convolutional, **norms, **calibration}
     rewriting["importance"] = {"criterion": "sparsegpt", "examples": 20}
     amounts = [{"ratio": 0.5, "allocation": "uniform"}, {"pattern": "2:4"}]
     _run("prune_rewriting", *({**rewriting, "target": target} for target in amounts))

@@ -53,6 +53,26 @@ def test_the_weights_of_the_best_epoch_stay_and_its_zeros():
     assert not model.get_layer("first").kernel.numpy()[~masks["first/kernel"]].any()
 
 
+def test_a_training_that_is_stopped_has_the_best_epoch_and_goes_on_to_the_same_bits(tmp_path):
+    def trained(folder=None, stop=None):
+        model, each = net(), _Each()
+        history = fitted(model, 7, folder, companions=[each, _Spoil()], stop=stop)
+        return model, history, each.weights
+
+    whole, history, _ = trained()
+    asked = []
+    stopped, short, weights = trained(tmp_path, lambda done: asked.append(done) or done == 5)
+    assert asked == [1, 2, 3, 4, 5]
+    assert short == {name: values[:5] for name, values in history.items()}
+    assert _best(short) < 3
+    for kept, then in zip(stopped.get_weights(), weights[_best(short)], strict=True):
+        np.testing.assert_array_equal(kept, then)
+    resumed, longer, _ = trained(tmp_path, lambda done: asked.append(done) or False)
+    assert asked == [1, 2, 3, 4, 5, 6]
+    assert longer == history
+    assert content_digest(resumed) == content_digest(whole)  # the last epoch: nobody stopped it
+
+
 @pytest.mark.parametrize(
     "killed_after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 6))]
 )
