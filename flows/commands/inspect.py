@@ -41,9 +41,11 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     """Prints to the standard output; no Prefect is needed."""
     from secateur.models.config import ModelConfig
     from secateur.models.sources import check_model
+    from tasks.quiet import import_tensorflow
 
     try:
         check_model(ModelConfig(path=namespace.model))
+        import_tensorflow()
         from secateur.models.build import load_model
         from secateur.structure.dependency import analyse
         from secateur.structure.printing import describe, describe_layers, describe_parts
