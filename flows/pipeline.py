@@ -197,7 +197,7 @@ def prune_once(
         cut = prune_latency if target.measure == "latency" else prune_structure
         pruned = run(cut, data=data, **how, **_scoring(p))
     elif _is_method(p):
-        norms = {"examples": p.correct.examples} if p.correct.batch_norm else {}
+        norms: dict[str, Any] = {"examples": p.correct.examples} if p.correct.batch_norm else {}
         given = {"data": data, "importance": p.importance, "seed": p.seed, **norms}
         pruned = run(prune_rewriting, **given, **how)
     else:

@@ -43,7 +43,7 @@ def fine_tune_dynamic(
     from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.joint import objective_of
+    from secateur.training.joint import objective_of, total_loss
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
@@ -55,7 +55,7 @@ def fine_tune_dynamic(
     examples = dataset.train
     steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
     goal = objective_of(objective, dataset.goal)
-    loss = goal.loss(network)
+    loss = total_loss(goal, network)
 
     def gradients(step: int) -> Any:
         size = min(len(examples), fine_tune.batch_size)

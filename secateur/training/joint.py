@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import keras
 
@@ -119,3 +119,11 @@ def objective_of(config: ObjectiveConfig, goal: str | Mapping[str, str]) -> Goal
             "output; give objective.loss and objective.metrics, or dataset.outputs."
         )
     return Objective(config.task or cast(Task, goal), config)
+
+
+def total_loss(goal: Goal, model: keras.Model) -> Callable[[Any, Any], Any]:
+    """A function (targets, what `model` gives) -> the mean loss of the examples, one number."""
+    losses = [(*part, part.objective.loss(model)) for part in goal.parts]
+    return lambda y, given: sum(
+        weight * loss(pick(y), pick(given)) for pick, _, weight, loss in losses
+    )

@@ -11,7 +11,7 @@ from secateur.evaluation.accuracy import measure_accuracy
 from secateur.importance.scoring import score
 from secateur.training.distill_config import DistillConfig
 from secateur.training.distillation import Taught
-from secateur.training.joint import JointObjective, objective_of
+from secateur.training.joint import JointObjective, objective_of, total_loss
 from secateur.training.objective import Objective, compile_for
 from secateur.training.objective_config import ObjectiveConfig
 
@@ -75,6 +75,7 @@ def test_losses_are_added_up_by_their_weights(split):
     assert metrics["size_mae"] == pytest.approx(np.abs(given["size"] - y["size"]).mean(), rel=1e-5)
     assert metrics["seen_accuracy"] == pytest.approx(((given["seen"] > 0.5) == y["seen"]).mean())
 
+    assert float(total_loss(goal, model)(y, model(x))) == pytest.approx(expected, rel=1e-5)
     compile_for(model, keras.optimizers.SGD(0.0), objective=goal)
     told = model.test_on_batch(x, y, return_dict=True)
     assert told["loss"] == pytest.approx(expected, rel=1e-5)
