@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from secateur.datasets import load_tfds
+from secateur.datasets import load_tfds, shards
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import Dataset
 from secateur.datasets.load_tfds import DownloadError
@@ -51,10 +51,11 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
             info = write(_raw(config, scratch), config, folder)
         else:
             builder = load_tfds.prepared(config, scratch / "tfds")
-            if load_tfds.classifies(builder, config):
-                info = load_tfds.write(builder, config, folder)
-            else:
-                info = write(tfds_features.read(builder, config, scratch), config, folder)
+            with shards.whole(builder):
+                if load_tfds.classifies(builder, config):
+                    info = load_tfds.write(builder, config, folder)
+                else:
+                    info = write(tfds_features.read(builder, config, scratch), config, folder)
             info["version"] = str(builder.info.version)
     finally:
         shutil.rmtree(scratch)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.shards import listed, missing
 
 KINDS = {
     ".csv": "csv",
@@ -80,6 +81,11 @@ def find(path: str) -> Place:
             f"dataset.path is the folder {path!r}; allowed is one that has a folder of images for "
             "each class, or files or folders of one kind called train, test and validation: it "
             f"has {found}."
+        )
+    if absent := missing(entry for entries in parts.values() for entry in entries):
+        raise ValueError(
+            f"dataset.path is the folder {path!r}, which lacks {listed(absent)}; copy it there, or "
+            "write the data again."
         )
     return Place(kinds.pop(), {name: tuple(parts[name]) for name in parts})
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from secateur.datasets.config import DatasetConfig
@@ -66,6 +68,78 @@ def test_a_damaged_tfrecord(damage, tmp_path, refused):
     assert (
         "holds no records" if damage == "empty" else "is cut short or damaged after"
     ) in sentence
+
+
+def _shards(folder, total=3):
+    folder.mkdir()
+    names = [f"train-{number:05}-of-{total:05}.tfrecord" for number in range(total)]
+    return [_records(folder / name) for name in names]
+
+
+def test_a_missing_shard(tmp_path, refused):
+    first, *others = _shards(tmp_path / "data")
+    for file in others:
+        file.unlink()
+    sentence = refused(path=str(tmp_path / "data"))
+    assert "which lacks 'train-00001-of-00003.tfrecord' and 1 more; copy it" in sentence
+    with pytest.raises(ValueError, match="lacks 'train-00001"):  # before TensorFlow, too
+        check_dataset(DatasetConfig(path=str(tmp_path / "data")))
+    check_dataset(DatasetConfig(path=str(first)))  # one file that was named is all there is
+
+
+def test_a_shard_cut_short_is_named(tmp_path, refused):
+    _, second, _ = _shards(tmp_path / "data")
+    second.write_bytes(second.read_bytes()[:-7])
+    sentence = refused(path=str(tmp_path / "data"))
+    assert "'train-00001-of-00003.tfrecord' is cut short or damaged after 19 records" in sentence
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """The folder of a prepared TFDS data set, `shards_of_a_test`, in three files."""
+
+    class ShardsOfATest(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            label = tfds.features.ClassLabel(num_classes=3)
+            image = tfds.features.Image(shape=(4, 6, 1))
+            features = tfds.features.FeaturesDict({"image": image, "label": label})
+            return tfds.core.DatasetInfo(
+                builder=self, features=features, supervised_keys=("image", "label")
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(30), "test": self._generate_examples(6)}
+
+        def _generate_examples(self, count):
+            for i in range(count):
+                yield i, {"image": np.full((4, 6, 1), i, np.uint8), "label": i % 3}
+
+    folder = tmp_path_factory.mktemp("prepared")
+    in_three = tfds.download.DownloadConfig(num_shards=3)
+    ShardsOfATest(data_dir=str(folder)).download_and_prepare(download_config=in_three)
+    return folder
+
+
+@pytest.mark.parametrize("features", [(), ("image",)])
+@pytest.mark.parametrize("harm", ["missing", "cut", "emptied", "flipped"])
+def test_a_shard_of_a_prepared_data_set(harm, features, prepared, tmp_path, refused):
+    shutil.copytree(prepared, tmp_path / "tfds")
+    (shard,) = (tmp_path / "tfds").rglob("*train*-00001-of-00003")
+    content = bytearray(shard.read_bytes())
+    if harm == "missing":
+        shard.unlink()
+    elif harm == "cut":
+        shard.write_bytes(content[:-9])
+    elif harm == "emptied":
+        shard.write_bytes(b"")
+    else:
+        content[len(content) // 2] ^= 255
+        shard.write_bytes(content)
+    sentence = refused(name="shards_of_a_test", data_dir=str(tmp_path / "tfds"), features=features)
+    assert f"{shard.name!r}" in sentence
+    assert ("lacks" if harm == "missing" else "is cut short or damaged") in sentence
 
 
 def test_records_that_are_no_examples_or_differ(tmp_path, refused):
