@@ -69,7 +69,7 @@ def prepared(config: DatasetConfig, scratch: Path) -> Any:
 
 def classifies(builder: Any, config: DatasetConfig) -> bool:
     """Whether a builder has images or the like with a class label, and that is wanted."""
-    if config.features or config.target or config.task not in (None, "classification"):
+    if config.features or config.targets or config.task not in (None, "classification"):
         return False
     inputs, label = (builder.info.features[key] for key in _keys(builder))
     text = isinstance(inputs, tfds.features.Text)
