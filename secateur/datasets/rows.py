@@ -48,7 +48,7 @@ class RowReader:
         done = 0
         while done < buffer.size:  # of more than 2 GB the system reads a part
             place = self._offset + first * self._row + done
-            read = os.preadv(self._file.fileno(), [memoryview(buffer)[done:]], place)
+            read = os.preadv(self._file.fileno(), [buffer.data[done:]], place)
             if not read:
                 broken = first + done // max(1, self._row)
                 raise OSError(f"{self._path} is cut short: row {min(broken, last)} is not whole.")
