@@ -73,8 +73,11 @@ def _flops(dense: dict, final: dict) -> str:
 def main() -> None:
     """Runs what was asked for, or all, and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*KINDS, []], default=list(KINDS))
-    for name in parser.parse_args().names:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(KINDS))
+    names = parser.parse_args().names or list(KINDS)
+    for unknown in set(names) - set(KINDS):
+        parser.error(f"there is no example {unknown!r}; there are {', '.join(KINDS)}")
+    for name in names:
         config = f"examples/{name}.yaml"
         command = [sys.executable, "-m", "flows.prune", "--config", config]
         subprocess.run(command, cwd=ROOT, check=True)

@@ -10,6 +10,7 @@ The table goes into benchmarks/kinds.md.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from benchmarks.readme import replace_section
 from secateur.datasets.traits import Traits
 from secateur.importance.scoring import score
-from secateur.models.build import build_model
+from secateur.models.build import build_model, check_fits
 from secateur.models.config import ModelConfig
 from secateur.models.weights import prunable_weights
 from secateur.report.markdown import markdown_table
@@ -32,13 +33,51 @@ from secateur.sparsity.layout import describe
 from secateur.sparsity.select import select
 from secateur.structure.pruning import StructureTarget, prune
 
+layers = keras.layers
+
 PATTERNS = ("weight", "2:4", "1x4", "channel", "head", "layer")
 RATIO = 0.5
 
 _TABLE = {"mean": (0.0,) * 10, "variance": (1.0,) * 10}
 _TEXT = {"vocabulary": 40}
 
-KINDS: dict[tuple[str, str], tuple[ModelConfig, Any, int, Traits]] = {
+
+def _unet(shape: tuple[int, ...], classes: int) -> keras.Model:
+    images = keras.Input(shape)
+    wide = layers.Conv2D(8, 3, padding="same", activation="relu", name="wide")(images)
+    deep = layers.Conv2D(16, 3, padding="same", activation="relu", name="deep")(
+        layers.MaxPooling2D(2, name="pool")(wide)
+    )
+    up = layers.Conv2DTranspose(8, 2, strides=2, activation="relu", name="up")(deep)
+    both = layers.Concatenate(name="both")([up, wide])
+    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="fine")(both)
+    return keras.Model(images, layers.Conv2D(classes, 1, name="logits")(x))
+
+
+def _tagger(shape: tuple[int, ...], classes: int) -> keras.Model:
+    tokens = keras.Input(shape, dtype="int32")
+    x = layers.Embedding(40, 16, name="embedding")(tokens)
+    x = layers.Bidirectional(layers.LSTM(8, return_sequences=True, name="lstm"), name="both")(x)
+    return keras.Model(tokens, layers.Dense(classes, name="logits")(x))
+
+
+def _two_heads(shape: tuple[int, ...], classes: dict[str, int]) -> keras.Model:
+    numbers = keras.Input(shape)
+    x = layers.Dense(32, activation="relu", name="h1")(numbers)
+    x = layers.Dense(32, activation="relu", name="h2")(x)
+    heads = {name: layers.Dense(count, name=name)(x) for name, count in classes.items()}
+    return keras.Model(numbers, heads)
+
+
+def _ranker(shape: tuple[int, ...], classes: int) -> keras.Model:
+    items = keras.Input(shape)
+    x = layers.Dense(32, activation="relu", name="h1")(items)
+    x = layers.Dense(16, activation="relu", name="h2")(x)
+    return keras.Model(items, layers.Flatten(name="flat")(layers.Dense(1, name="value")(x)))
+
+
+Way = ModelConfig | Callable[[Any, Any], keras.Model]
+KINDS: dict[tuple[str, str], tuple[Way, Any, Any, Traits]] = {
     ("simple_net", "images"): (ModelConfig(name="simple_net"), (8, 8, 1), 10, Traits()),
     ("lenet_5", "images"): (ModelConfig(name="lenet_5"), (16, 16, 1), 10, Traits()),
     ("resnet_20", "images"): (ModelConfig(name="resnet_20"), (8, 8, 3), 10, Traits()),
@@ -64,8 +103,27 @@ KINDS: dict[tuple[str, str], tuple[ModelConfig, Any, int, Traits]] = {
         40,
         Traits(task="language_model", **_TEXT),
     ),
+    ("unet (own)", "images, a class a pixel"): (
+        _unet,
+        (8, 8, 3),
+        4,
+        Traits(task="token_classification"),
+    ),
+    ("tagger (own)", "text, a class a token"): (
+        _tagger,
+        (6,),
+        4,
+        Traits(task="token_classification", **_TEXT),
+    ),
+    ("two_heads (own)", "table, two outputs"): (
+        _two_heads,
+        (10,),
+        {"kind": 3, "price": 1},
+        Traits(task="several", outputs={"kind": "classification", "price": "regression"}),
+    ),
+    ("ranker (own)", "lists, an order"): (_ranker, (5, 4), 5, Traits(task="regression")),
 }
-"""(model, data) -> how it is built: configuration, shape of the input, outputs, traits."""
+"""(model, data) -> configuration or function that builds it, input shape, outputs, traits."""
 
 BUILT: dict[tuple[str, str], keras.Model] = {}
 
@@ -74,12 +132,16 @@ def built(kind: tuple[str, str]) -> keras.Model:
     """The model of a kind; built once, and never changed."""
     if kind not in BUILT:
         keras.utils.set_random_seed(0)
-        config, shape, classes, traits = KINDS[kind]
-        BUILT[kind] = build_model(config, shape, classes, traits)
+        way, shape, classes, traits = KINDS[kind]
+        if isinstance(way, ModelConfig):
+            BUILT[kind] = build_model(way, shape, classes, traits)
+        else:
+            BUILT[kind] = way(shape, classes)
+            check_fits(BUILT[kind], shape, classes, traits)
     return BUILT[kind]
 
 
-def examples(kind: tuple[str, str], count: int = 8) -> tuple[np.ndarray, np.ndarray]:
+def examples(kind: tuple[str, str], count: int = 8) -> tuple[np.ndarray, Any]:
     """Random inputs and targets of a kind."""
     _, shape, classes, traits = KINDS[kind]
     random = np.random.default_rng(0)
@@ -87,10 +149,16 @@ def examples(kind: tuple[str, str], count: int = 8) -> tuple[np.ndarray, np.ndar
         x = random.integers(0, traits.vocabulary, (count, *shape)).astype(np.int32)
     else:
         x = random.random((count, *shape), np.float32)
-    if traits.task == "regression":
-        return x, random.normal(size=(count, classes)).astype(np.float32)
-    size = (count, *shape) if traits.task == "language_model" else (count,)
-    return x, random.integers(0, classes, size)
+
+    def targets(task: str, classes: int) -> np.ndarray:
+        if task == "regression":
+            return random.normal(size=(count, classes)).astype(np.float32)
+        each = shape[:2] if task in ("language_model", "token_classification") else ()
+        return random.integers(0, classes, (count, *each))
+
+    if traits.outputs:
+        return x, {name: targets(task, classes[name]) for name, task in traits.outputs.items()}
+    return x, targets(traits.task, classes)
 
 
 def run(kind: tuple[str, str], pattern: str) -> str:
@@ -120,7 +188,7 @@ def run(kind: tuple[str, str], pattern: str) -> str:
     return f"{share:.0%} zeros"
 
 
-def _removed(model: keras.Model, x: np.ndarray, y: np.ndarray, pattern: str) -> str:
+def _removed(model: keras.Model, x: np.ndarray, y: Any, pattern: str) -> str:
     ratio = 0.3 if pattern == "layer" else RATIO
     measure = "layers" if pattern == "layer" else "channels"
     target = StructureTarget(pattern=pattern, ratio=ratio, measure=measure)
@@ -133,11 +201,14 @@ def _removed(model: keras.Model, x: np.ndarray, y: np.ndarray, pattern: str) -> 
     return f"{gone:.0%} gone"
 
 
-def _train(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
-    whole = np.issubdtype(y.dtype, np.integer)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if whole else "mse"
-    model.compile("adam", loss, run_eagerly=True)  # tracing would take longer
-    assert np.isfinite(model.train_on_batch(x, y))
+def _train(model: keras.Model, x: np.ndarray, y: Any) -> None:
+    def loss(targets: np.ndarray) -> Any:
+        whole = np.issubdtype(targets.dtype, np.integer)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True) if whole else "mse"
+
+    losses = {name: loss(each) for name, each in y.items()} if isinstance(y, dict) else loss(y)
+    model.compile("adam", losses, run_eagerly=True)  # tracing would take longer
+    assert np.isfinite(model.train_on_batch(x, y)).all()
 
 
 def main() -> None:

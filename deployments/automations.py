@@ -90,7 +90,8 @@ def _poor_models(notify: str | None) -> AutomationCore:
     action = DoNothing() if notify is None else _notification(notify)
     return AutomationCore(
         name="Secateur: tell of accuracy below the bar",
-        description="A run ended with an accuracy below its parameter publish.accuracy_bar.",
+        description="A run ended with a model that does not reach its parameter "
+        "publish.accuracy_bar.",
         trigger=EventTrigger(
             posture=Posture.Reactive,
             expect={ACCURACY_LOW},

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
+import os
 import signal
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 
 from prefect import get_client
 from prefect.deployments.runner import RunnerDeployment
@@ -31,12 +34,14 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
         port: Port of the server that is started; by default 4200.
 
     Raises:
-        ValueError: One sentence: the port is none, or is not needed.
+        ValueError: One sentence: the port is none, or is not needed, or the current folder has
+            modules that are called like this project's.
         ServerError: One sentence: the port is taken, or no server answers.
     """
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port is {port}; a port is a number from 1 to 65535.")
     signal.signal(signal.SIGTERM, _interrupt)
+    _check_folder()
     with _server(say, port) as address:
         create_automations(replace=False)
         runner = Runner(name="secateur", query_seconds=_POLL, pause_on_shutdown=False)
@@ -47,6 +52,22 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
         say(f"Prefect's UI: {address}")
         say("Ctrl-C ends it.")
         asyncio.run(_run(runner))
+
+
+def _check_folder() -> None:
+    """Prefect looks for a run's flow in the current folder first, and nothing can tell it not to.
+
+    Raises:
+        ValueError: One sentence: it would find another one there.
+    """
+    for name in ("flows", "tasks", "secateur"):
+        there = PathFinder.find_spec(name, [os.getcwd()])
+        ours = importlib.util.find_spec(name)
+        if there and there.origin and ours and there.origin != ours.origin:
+            raise ValueError(
+                f"The current folder has a module {name!r} of its own ({there.origin}), which runs "
+                "would find in place of Secateur's; start it in another folder."
+            )
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 
 from prefect import flow
 
-from flows.compress_parameters import CompressParameters, StepsConfig
+from flows.compress_parameters import CompressParameters, CompressTuningConfig, StepsConfig
 from flows.deadline import Deadline
-from flows.parameters import Seed
+from flows.parameters import PruneParameters, Seed
 from flows.pipeline import stage_runner, tuning, wire_rounds, wire_train
 from secateur.datasets.config import DatasetConfig
 from secateur.importance.config import ImportanceConfig
@@ -18,7 +18,7 @@ from secateur.models.config import ModelConfig
 from secateur.report.compress import CompressReport
 from secateur.store import Reference
 from secateur.training.config import TrainConfig
-from secateur.training.fine_tune_config import FineTuneConfig
+from secateur.training.distill_config import DistillConfig
 from tasks.compress_report import compress_report
 from tasks.deadline import deadline as until
 from tasks.evaluate import evaluate
@@ -59,7 +59,8 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     if p.steps.kernel is not None:
         cut = run(prune_kernels, model=model, size=p.steps.kernel)
         if cut.digest != model.digest:  # there were large kernels
-            model = run(fine_tune_stage, data=data, pruned=cut, **tuning(first, dense))
+            # Smaller kernels learn more from the labels than from a model that they outdo.
+            model = run(fine_tune_stage, data=data, pruned=cut, **tuning(_untaught(first), dense))
             models["kernels"] = model
     _, models["channels"] = wire_rounds(first, run, data, model)
     _, models[FINAL] = wire_rounds(second, run, data, models["channels"])
@@ -89,6 +90,11 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     return Wired(dict(models), dict(evaluations), dict(files), dict(measured))
 
 
+def _untaught(p: PruneParameters) -> PruneParameters:
+    alone = p.fine_tune.model_copy(update={"distill": DistillConfig()})
+    return p.model_copy(update={"fine_tune": alone})
+
+
 @flow(name="compress", flow_run_name="compress-{dataset.label}")
 def compress(
     dataset: DatasetConfig = DatasetConfig(),  # noqa: B008  (frozen models)
@@ -96,7 +102,7 @@ def compress(
     train: TrainConfig = TrainConfig(),  # noqa: B008
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     steps: StepsConfig = StepsConfig(),  # noqa: B008
-    fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
+    fine_tune: CompressTuningConfig = CompressTuningConfig(),  # noqa: B008
     seed: Seed = 0,
     output: Path = Path("out"),
     deadline: Deadline | None = None,

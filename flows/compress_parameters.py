@@ -16,6 +16,7 @@ from secateur.models.config import ModelConfig
 from secateur.schema import tell_bounds
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
+from secateur.training.distill_config import DistillConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 
 
@@ -34,19 +35,19 @@ class StepsConfig(BaseModel):
         "outside their middle goes. Empty: kernels stay as they are.",
     )
     channels: float = Field(
-        default=0.7, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
+        default=0.8, gt=0, lt=1, description="Share of the FLOPs that go with whole channels."
     )
     weights: float = Field(
-        default=0.75, gt=0, lt=1, description="Share of the weights that are left that become zero."
+        default=0.88, gt=0, lt=1, description="Share of the weights that are left that become zero."
     )
     clusters: int | None = Field(
-        default=32,
+        default=16,
         ge=1,
         le=65_536,
         description="Distinct values that each kernel keeps beside zero; see export.clusters.",
     )
     quantize: Quantization = Field(
-        default="float16",
+        default="dynamic_int8",
         description="How the weights that are left are stored; see export.quantize.",
     )
     accuracy_drop: float = Field(
@@ -57,8 +58,34 @@ class StepsConfig(BaseModel):
     )
 
 
+class TeacherConfig(DistillConfig):
+    """How much the model before a cut of channels or weights teaches the one after it."""
+
+    weight: float = Field(
+        default=0.5, ge=0, le=1, description=DistillConfig.model_fields["weight"].description
+    )
+    temperature: float = Field(
+        default=2.0,
+        gt=0,
+        le=1000,
+        description=DistillConfig.model_fields["temperature"].description,
+    )
+
+
+class CompressTuningConfig(FineTuneConfig):
+    """How the model is trained after each step: longer than after one cut, and taught."""
+
+    epochs: int = Field(
+        default=20, ge=0, le=100_000, description=FineTuneConfig.model_fields["epochs"].description
+    )
+    distill: TeacherConfig = Field(
+        default=TeacherConfig(), description=FineTuneConfig.model_fields["distill"].description
+    )
+
+
 class CompressParameters(BaseModel):
-    """Make a model small and fast: cut kernels, remove channels, then weights, quantize."""
+    """Make a model small and fast: cut kernels, remove channels, then weights, quantize. The
+    model before a cut of channels or weights teaches the one after it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 
@@ -69,8 +96,8 @@ class CompressParameters(BaseModel):
         default=ImportanceConfig(), description="What a weight is worth."
     )
     steps: StepsConfig = Field(default=StepsConfig(), description="How far each step goes.")
-    fine_tune: FineTuneConfig = Field(
-        default=FineTuneConfig(), description="Training after each step but the last."
+    fine_tune: CompressTuningConfig = Field(
+        default=CompressTuningConfig(), description="Training after each step but the last."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the run's results.")

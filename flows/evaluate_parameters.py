@@ -46,4 +46,9 @@ class EvaluateParameters(BaseModel):
         elif not self.path.is_file():
             raise ValueError(f"model is {str(self.model)!r}, which is no file; give a model file.")
         check_installed(format)
+        if self.dataset.outputs:
+            raise ValueError(
+                "dataset.outputs is given, but a file is measured for a single output; give "
+                "dataset.target and dataset.task instead."
+            )
         check_dataset(self.dataset)

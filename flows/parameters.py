@@ -100,7 +100,7 @@ class PruneParameters(BaseModel):
                 "target.schedule is 'gradual', which prunes during fine-tuning, but "
                 "fine_tune.epochs is 0; give epochs, or use schedule one_shot or iterative."
             )
-        check_rewinding(self.train, self.target, self.fine_tune)
+        check_rewinding(self.train, self.target, self.fine_tune, self.correct)
         check_regularizer(self.train.regularizer, "train", self.train.epochs or 0, False)
         check_regularizer(
             self.fine_tune.regularizer, "fine_tune", self.fine_tune.epochs, not self.target.cuts
@@ -109,6 +109,11 @@ class PruneParameters(BaseModel):
         check_dataset(self.dataset)
         check_model(self.model)
         check_objective(self.objective)
+        if self.dataset.outputs and self.export.asked:
+            raise ValueError(
+                "export is given, but exported files are checked on a single output, and "
+                "dataset.outputs names several; leave one of them out."
+            )
         for format in self.export.formats:
             check_installed(format)
         check_output(self.output)

@@ -21,10 +21,12 @@ class PublishConfig(BaseModel):
         "written. A run of a deployment is suspended until somebody presses Resume in the UI; "
         "the command line asks on the terminal.",
     )
-    accuracy_bar: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    accuracy_bar: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="The lowest accuracy on the test split that is good enough; of one below it "
-        "the event secateur.accuracy.low tells, which an automation can pass on. Empty: no bar.",
+        description="The lowest accuracy on the test split that is good enough, as a share; where "
+        "the first metric is another one, its lowest value, and of an error the highest. Of a "
+        "model that does not reach it the event secateur.accuracy.low tells, which an automation "
+        "can pass on. Empty: no bar.",
     )
     mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = Field(
         default=None,

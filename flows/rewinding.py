@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from secateur.correction.config import CorrectConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 
 
-def check_rewinding(train: TrainConfig, target: TargetConfig, fine_tune: FineTuneConfig) -> None:
+def check_rewinding(
+    train: TrainConfig, target: TargetConfig, fine_tune: FineTuneConfig, correct: CorrectConfig
+) -> None:
     """Refuses a training that cannot be rewound.
 
     Args:
         train: With its epochs filled in.
         target: What is pruned, and when.
         fine_tune: With `rewind`.
+        correct: What is mended after the cut.
 
     Raises:
         ValueError: One sentence.
@@ -51,4 +55,11 @@ def check_rewinding(train: TrainConfig, target: TargetConfig, fine_tune: FineTun
         raise ValueError(
             "fine_tune.rewind is 'weights', but what the target prunes is removed for good, so "
             "that the early weights do not fit; use rewind learning_rate, or pattern weight."
+        )
+    mends = correct.method not in (None, "none")
+    if way == "weights" and (mends or correct.batch_norm):
+        field = f"method {correct.method!r}" if mends else "batch_norm true"
+        raise ValueError(
+            f"fine_tune.rewind is 'weights', but what correct.{field} mends would be overwritten "
+            "by the early weights; leave it out, or use rewind learning_rate."
         )

@@ -95,6 +95,11 @@ class SensitivityParameters(BaseModel):
                 f"importance.criterion {self.importance.criterion} gives no scores that layers "
                 "could be compared by; use another, such as magnitude."
             )
+        if self.dataset.outputs:
+            raise ValueError(
+                "dataset.outputs is given, but choices here go by the share of right answers of a "
+                "single output; use secateur sweep instead."
+            )
         if self.dataset.validation == 0:
             raise ValueError(
                 "dataset.validation is 0, and every choice is made on the validation split; give "

@@ -125,7 +125,7 @@ def sweep(
             p.axes(),
             outcomes,
             grid.notices,
-            p.output.expanduser(),
+            p.output.expanduser().absolute(),
             publish.accuracy_bar,
         )
         if publish.mlflow:

@@ -178,7 +178,7 @@ def transfer(
         target: Prune further on the new task. Empty: keep the zeros that the model came with.
         importance: What a weight is worth, where it is pruned further.
         seed: One integer for everything, at least 0.
-        output: The folder of transfer.json, transfer.md and model.keras.
+        output: The folder of transfer.json, transfer.html and model.keras.
         publish: When results are written, and who is told.
         deadline: How long the run may train, from its start, such as 90s, 30m, 2h or 1h30m: the
             training under way then stops at the end of its epoch with the best so far, and later

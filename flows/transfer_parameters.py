@@ -73,5 +73,10 @@ class TransferParameters(BaseModel):
                     "target of a transfer sets weights to zero in one go; for other schedules, or "
                     "to remove channels, run `secateur prune` on the model that the transfer gives."
                 )
+        if self.dataset.outputs:
+            raise ValueError(
+                "dataset.outputs is given, but a new head is made for a single output; give "
+                "dataset.target and dataset.task instead."
+            )
         check_dataset(self.dataset)
         check_output(self.output)

@@ -38,7 +38,7 @@ def check(
     from secateur.sparsity.layout import describe
     from secateur.sparsity.scope import layer_ratios, scope
     from secateur.training.fit import check_fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
     from secateur.training.regularizer import sparse
 
     dataset = Dataset(read(data).directory)
@@ -48,7 +48,7 @@ def check(
         layer_ratios(chosen, target.allocation)
     for config in regularizers:
         sparse(network, config, steps=1)
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     goal.metrics(network)
     for group, training in (trainings or {}).items():
         if training.epochs:

@@ -24,11 +24,11 @@ def evaluate(
     """Measures loss and metrics, and counts weights, FLOPs and bytes."""
     from secateur.datasets.dataset import Dataset
     from secateur.evaluation.evaluate import evaluate_file
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     path = read(model).directory / "model.keras"
     dataset = Dataset(read(data).directory)
-    measured = Objective.of(objective, dataset.task)
+    measured = objective_of(objective, dataset.goal)
     evaluation = evaluate_file(path, dataset.test, dataset.validation, measured)
     text = evaluation.model_dump_json(indent=2)
     (build.directory / "evaluation.json").write_text(text)

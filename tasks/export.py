@@ -30,13 +30,13 @@ def export(
     from secateur.datasets.dataset import Dataset
     from secateur.export.exporting import Measures, export_model
     from secateur.models.files import load_model
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     source = read(model)
     network = load_model(source.directory / "model.keras")
     dataset = Dataset(read(data).directory)
     (build.directory / "files").mkdir()
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     measures = Measures(
         metrics=lambda: goal.metrics(network), loss=goal.loss(network), higher=goal.higher
     )

@@ -47,7 +47,7 @@ def fine_tune(
     from secateur.training.distillation import taught_by
     from secateur.training.early import rewind
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
@@ -55,7 +55,7 @@ def fine_tune(
     with on_devices(fine_tune.compute, "fine_tune"):
         network = load_model(folder / "model.keras")
         knows = load_model(read(teacher).directory / "model.keras") if teacher else None
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     if early:
         rewind(network, read(early).directory / "early.npz")
     halt = Halt("fine_tune", fine_tune.epochs)

@@ -43,7 +43,7 @@ def fine_tune_dynamic(
     from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of, total_loss
 
     dataset = Dataset(read(data).directory)
     folder = read(pruned).directory
@@ -54,8 +54,8 @@ def fine_tune_dynamic(
     masks = Masks.load(folder / "masks.npz")
     examples = dataset.train
     steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
-    goal = Objective.of(objective, dataset.task)
-    loss = goal.loss(network)
+    goal = objective_of(objective, dataset.goal)
+    loss = total_loss(goal, network)
 
     def gradients(step: int) -> Any:
         size = min(len(examples), fine_tune.batch_size)

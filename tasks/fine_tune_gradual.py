@@ -45,14 +45,14 @@ def fine_tune_gradual(
     from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     keras.utils.set_random_seed(seed)
     with on_devices(fine_tune.compute, "fine_tune"):
         network = load_model(read(model).directory / "model.keras")
         knows = load_model(read(teacher).directory / "model.keras") if teacher else None
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
     halt = Halt("fine_tune", fine_tune.epochs)
     with (

@@ -42,7 +42,7 @@ def fine_tune_rung(
     from secateur.training.computing import on_devices
     from secateur.training.distillation import taught_by
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
     from secateur.training.stopping import StopAfter
 
     dataset = Dataset(read(data).directory)
@@ -56,7 +56,7 @@ def fine_tune_rung(
     with on_devices(fine_tune.compute, "fine_tune"):
         network = load_model(folder / "model.keras")
         knows = load_model(read(teacher).directory / "model.keras") if teacher else None
-    goal = Objective.of(objective, dataset.task)
+    goal = objective_of(objective, dataset.goal)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", until))
         if (folder / "masks.npz").exists():

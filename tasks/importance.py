@@ -30,7 +30,7 @@ def importance(
     from secateur.importance.scoring import score
     from secateur.models.files import load_model
     from secateur.training.batches import calibration
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
@@ -38,7 +38,7 @@ def importance(
         network,
         calibration(dataset.train, importance.examples, seed),
         importance.criterion,
-        loss=Objective.of(objective, dataset.task).loss(network),
+        loss=objective_of(objective, dataset.goal).loss(network),
         batch_size=importance.batch_size,
         seed=seed,
         pool=importance.pool,

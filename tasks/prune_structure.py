@@ -51,7 +51,7 @@ def cut_model(
     from secateur.structure.kept import save_kept
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
@@ -60,7 +60,7 @@ def cut_model(
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
         data=calibration(dataset.train, importance.examples, seed),
-        loss=Objective.of(objective, dataset.task).loss(network),
+        loss=objective_of(objective, dataset.goal).loss(network),
         seed=seed,
         latency=timing(network) if timing else None,
     )

@@ -54,7 +54,7 @@ def report(
         exports: The artifacts of the exports; see `flows.pipeline.Outcome`.
         final: The artifact that holds the final model.
         output: The output folder.
-        bar: The lowest accuracy that is good enough.
+        bar: The value of the first metric that is good enough.
         explanation: The artifact of the stage `explain`, if the run had it.
         command: What runs the same again.
     """
@@ -66,7 +66,7 @@ def report(
     get_run_logger().info(summary(written))
     with shown_only():
         _show_in_ui(written, evidence, output)
-    _announce(written, bar, output)
+    _announce(written, bar, output, _evaluation(evaluations["fine_tuned"]).higher)
     return written
 
 
@@ -132,7 +132,7 @@ def _show_in_ui(report: Report, evidence: Evidence, output: Path) -> None:
     create_table_artifact(table, key="layers", description="Sparsity of each layer")
 
 
-def _announce(report: Report, bar: float | None, output: Path) -> None:
+def _announce(report: Report, bar: float | None, output: Path, higher: bool) -> None:
     final = report.fine_tuned
     metric = next(iter(final.metrics))
     facts = {
@@ -141,4 +141,4 @@ def _announce(report: Report, bar: float | None, output: Path) -> None:
         "nonzero": final.nonzero,
         "output": str(output),
     }
-    announce(final.metrics[metric], report.sparsity, bar, facts, metric)
+    announce(final.metrics[metric], report.sparsity, bar, facts, metric, higher)

@@ -24,7 +24,7 @@ def sensitivity(
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model
     from secateur.search.sensitivity import sensitivity as measure
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
@@ -33,7 +33,7 @@ def sensitivity(
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
         dataset.validation.arrays(),
-        loss=Objective.of(ObjectiveConfig(), dataset.task).loss(network),
+        loss=objective_of(ObjectiveConfig(), dataset.goal).loss(network),
         ratios=sensitivity.ratios,
         stop=sensitivity.stop,
         examples=sensitivity.examples,

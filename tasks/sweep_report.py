@@ -76,7 +76,7 @@ def sweep_report(
         outcomes: The trials, in order.
         notices: What was left out, and why.
         output: The output folder.
-        bar: The lowest accuracy of the best variant that is good enough.
+        bar: The value of the metric that the best variant has to reach.
 
     Raises:
         RuntimeError: If every trial failed; one sentence with the first error.
@@ -115,7 +115,9 @@ def _gather(parameters, axes, outcomes, notices) -> tuple[SweepReport, dict[int,
         )
     keys = [json.dumps(outcome.variant, sort_keys=True) for outcome in outcomes]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    records = [_record(o, places[key]) for o, key in zip(outcomes, keys, strict=True)]
+    found = [_record(o, places[key]) for o, key in zip(outcomes, keys, strict=True)]
+    records = [record for record, _ in found]
+    higher = all(better for _, better in found)
     members: list[list[TrialRecord]] = [[] for _ in places]
     for record in records:
         members[record.variant].append(record)
@@ -128,33 +130,37 @@ def _gather(parameters, axes, outcomes, notices) -> tuple[SweepReport, dict[int,
         parameters=parameters,
         axes=axes,
         metric=metric,
+        higher=higher,
         dense=dense_figures(records),
         trials=records,
         variants=variants,
-        fronts=fronts_of(variants),
+        fronts=fronts_of(variants, higher),
         notices=[*notices, *(f"{r.name} failed: {r.error}" for r in records if r.error)],
     )
     finals = {outcome.final.key: outcome.final for outcome in outcomes if outcome.final}
-    best = {place: best_trial(members[place]).key or "" for place in report.on_a_front}
+    best = {place: best_trial(members[place], higher).key or "" for place in report.on_a_front}
     return report, {place: finals[key] for place, key in best.items()}
 
 
-def _record(outcome: TrialOutcome, variant: int) -> TrialRecord:
+def _record(outcome: TrialOutcome, variant: int) -> tuple[TrialRecord, bool]:
+    """The record, and whether a higher metric is better, as far as the trial tells."""
     if outcome.error or outcome.final is None:
-        return TrialRecord(
+        failed = TrialRecord(
             name=outcome.name,
             values=dict(outcome.values),
             variant=variant,
             status="failed",
             error=outcome.error,
         )
+        return failed, True
     found = {
         subject: Evaluation.model_validate_json(
             (read(reference).directory / "evaluation.json").read_text()
         )
         for subject, reference in outcome.evaluations.items()
     }
-    return done(outcome.name, dict(outcome.values), variant, outcome.final.key, found)
+    record = done(outcome.name, dict(outcome.values), variant, outcome.final.key, found)
+    return record, found["fine_tuned"].higher
 
 
 def _short(values: Mapping[str, Any]) -> str:
@@ -181,10 +187,11 @@ def _announce(report: SweepReport, bar: float | None, output: Path) -> None:
     """Tells of the variant that is best on the validation split, where there is one."""
     finished = [variant for variant in report.variants if variant.figures]
     split = "validation" if all("validation" in v.figures for v in finished) else "test"
-    best = max(finished, key=lambda variant: variant.figures[split].mean).figures
+    choose = max if report.higher else min
+    best = choose(finished, key=lambda variant: variant.figures[split].mean).figures
     facts = {
         "trials": len(report.trials),
         "failed": sum(trial.status == "failed" for trial in report.trials),
         "output": str(output),
     }
-    announce(best["test"].mean, best["sparsity"].mean, bar, facts, report.metric)
+    announce(best["test"].mean, best["sparsity"].mean, bar, facts, report.metric, report.higher)

@@ -38,7 +38,7 @@ def train(
     from secateur.training.computing import on_devices
     from secateur.training.early import EarlyWeights
     from secateur.training.fit import fit
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     keras.utils.clear_session()  # layers that have no name get the same ones in every run
@@ -55,7 +55,7 @@ def train(
             dataset.validation,
             train,
             seed=seed,
-            objective=Objective.of(objective, dataset.task),
+            objective=objective_of(objective, dataset.goal),
             companions=[early] if early else [],
             checkpoints=build.partial,
             progress=progress,

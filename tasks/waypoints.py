@@ -33,7 +33,7 @@ def waypoints(
     from secateur.search.prediction import Predictor
     from secateur.search.waypoints import by_loss, by_ratio
     from secateur.training.batches import calibration
-    from secateur.training.objective import Objective
+    from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
@@ -41,7 +41,7 @@ def waypoints(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         calibration(dataset.train, importance.examples, seed),
-        Objective.of(ObjectiveConfig(), dataset.task).loss(network),
+        objective_of(ObjectiveConfig(), dataset.goal).loss(network),
         _table(table),
     )
     if way == "ratio":

@@ -54,8 +54,14 @@ class DatasetConfig(BaseModel):
         default=None,
         description="What the model shall do. Default: regression where targets are no integers "
         "(several targets of zeros and ones: multi_label), else classification, and "
-        "token_classification where each example has a sequence of labels. language_model takes "
-        "text alone, and the target is the next token.",
+        "token_classification where each example has a sequence of labels, or a map of them: one "
+        "for each pixel. language_model takes text alone, and the target is the next token.",
+    )
+    outputs: dict[str, Task] = Field(
+        default={},
+        description="Several outputs, in place of target and task: each target's column or key, "
+        "and what the model shall do with it ({kind: classification, price: regression}). The "
+        "model's outputs are called so; the first one's metric counts.",
     )
     classes: int | None = Field(
         default=None,
@@ -130,12 +136,39 @@ class DatasetConfig(BaseModel):
         both = sorted(set(self.features) & set(self.target))
         if both:
             raise ValueError(f"{both[0]!r} is both in dataset.features and in dataset.target")
+        if self.outputs:
+            self._check_outputs()
         if self.task == "language_model" and self.target:
             raise ValueError(
                 "dataset.target is given, but the target of a language_model is the next token; "
                 "leave it out"
             )
         return self
+
+    def _check_outputs(self) -> None:
+        for field in ("target", "task", "classes"):
+            if getattr(self, field):
+                raise ValueError(
+                    f"dataset.outputs says what each output is for, so that dataset.{field} has no "
+                    "place; leave one of them out"
+                )
+        if len(self.outputs) == 1:
+            raise ValueError(
+                "dataset.outputs names one output; give dataset.target and dataset.task instead"
+            )
+        if "language_model" in self.outputs.values():
+            raise ValueError(
+                "dataset.outputs has a language_model, whose target is no column; choose another "
+                "task"
+            )
+        both = sorted(set(self.features) & set(self.outputs))
+        if both:
+            raise ValueError(f"{both[0]!r} is both in dataset.features and in dataset.outputs")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Columns or keys of what the model shall give; empty where the defaults decide."""
+        return tuple(self.outputs) or self.target
 
     @property
     def label(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from secateur.datasets.rows import pieces
 from secateur.datasets.traits import Traits
 
 SPLITS = ("train", "validation", "test")
@@ -27,22 +28,23 @@ class Split:
         y: What the model shall give, by the data set's task: class labels `(examples,)` or, a
             label for each token, `(examples, length)`, both of integers; targets
             `(examples, targets)` of a regression and the zeros and ones `(examples, labels)` of
-            several labels, both of floats.
+            several labels, both of floats. Of several outputs, a dict of such arrays.
         scale: Factor that a stored value is multiplied by; images of bytes have 1/255, and tokens
             None: they stay integers. A dict where `x` is one.
     """
 
     x: Any
-    y: np.ndarray
+    y: Any
     scale: Any = 1.0
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(next(iter(self.y.values())) if isinstance(self.y, Mapping) else self.y)
 
-    @property
-    def target_dtype(self) -> type:
-        """Of targets as a model takes them: int64 of labels, else float32."""
-        return np.int64 if np.issubdtype(self.y.dtype, np.integer) else np.float32
+    def each_target(self, function: Callable[[np.ndarray], Any]) -> Any:
+        """`function(array)` of each output's targets: a dict where `y` is one."""
+        if isinstance(self.y, Mapping):
+            return {name: function(array) for name, array in self.y.items()}
+        return function(self.y)
 
     @property
     def input_bytes(self) -> int:
@@ -61,14 +63,14 @@ class Split:
         done = {name: function(array, scale) for name, array, scale in self.parts()}
         return done if isinstance(self.x, Mapping) else done[None]
 
-    def arrays(self, indices: np.ndarray | None = None) -> tuple[Any, np.ndarray]:
+    def arrays(self, indices: np.ndarray | None = None) -> tuple[Any, Any]:
         """Inputs as the model takes them, and targets, of all examples or of those at `indices`.
 
         Returns:
             Inputs, float32 and scaled (tokens: int32), and labels (int64) or targets (float32).
         """
         chosen = slice(None) if indices is None else indices
-        y: np.ndarray = np.asarray(self.y[chosen], dtype=self.target_dtype)
+        y = self.each_target(lambda array: prepare_target(array[chosen]))
         return self.each(lambda x, scale: prepare(x[chosen], scale)), y
 
 
@@ -79,13 +81,19 @@ def prepare(x: np.ndarray, scale: float | None) -> np.ndarray:
     return np.asarray(x, dtype=np.float32) * np.float32(scale)
 
 
+def prepare_target(y: np.ndarray) -> np.ndarray:
+    """Stored targets as a model takes them: labels as int64, others as float32."""
+    return np.asarray(y, np.int64 if np.issubdtype(y.dtype, np.integer) else np.float32)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set in a folder that `load.materialize` has written.
 
     Attributes:
         folder: Holds `info.json`, and `<split>_x.npy` and `<split>_y.npy` of each split; of
-            several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`.
+            several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`,
+            and so of several outputs.
     """
 
     folder: Path
@@ -100,8 +108,14 @@ class Dataset:
 
     @property
     def task(self) -> str:
-        """What the model shall do: one of `traits.TASKS`."""
+        """What the model shall do: one of `traits.TASKS`, or `several`."""
         return self.info["task"]
+
+    @property
+    def goal(self) -> str | dict[str, str]:
+        """The task; of several outputs, that of each by its name."""
+        outputs = self.info.get("outputs")
+        return {each["name"]: each["task"] for each in outputs} if outputs else self.task
 
     @property
     def shape(self) -> Any:
@@ -111,12 +125,14 @@ class Dataset:
         return tuple(self.info["shape"])
 
     @property
-    def classes(self) -> int:
+    def classes(self) -> Any:
         """Values that the model gives for an example, or for each token of it.
 
         One for each class; of a regression one for each target, of several labels one for each
-        label, and one, a logit, of a yes or no.
+        label, and one, a logit, of a yes or no. Of several outputs, a dict of them.
         """
+        if outputs := self.info.get("outputs"):
+            return {each["name"]: each["classes"] for each in outputs}
         return self.info["classes"]
 
     @property
@@ -126,7 +142,11 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """One of `train`, `validation` and `test`; the validation split can be empty."""
-        y = self._array(f"{name}_y")
+        outputs = self.info.get("outputs")
+        if outputs:
+            y: Any = {each["name"]: self._array(f"{name}_y{i}") for i, each in enumerate(outputs)}
+        else:
+            y = self._array(f"{name}_y")
         inputs = self.info.get("inputs")
         if not inputs:
             return Split(self._array(f"{name}_x"), y, self.info["scale"])
@@ -153,8 +173,9 @@ class Dataset:
         digest = hashlib.sha256(json.dumps(self.info, sort_keys=True).encode())
         for name in SPLITS:
             split = self.split(name)
-            for array in (*(array for _, array, _ in split.parts()), split.y):
+            targets = split.y.values() if isinstance(split.y, Mapping) else (split.y,)
+            for array in (*(array for _, array, _ in split.parts()), *targets):
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                for start in range(0, len(array), 4096):
-                    digest.update(np.ascontiguousarray(array[start : start + 4096]).tobytes())
+                for piece in pieces(array, 4096):
+                    digest.update(np.ascontiguousarray(piece).tobytes())
         return digest.hexdigest()

@@ -27,6 +27,26 @@ class Targets(NamedTuple):
     y: dict[str, np.ndarray]
 
 
+def encode_outputs(raw: Mapping[str, Raw], config: DatasetConfig) -> dict[str, Targets]:
+    """`encode` of each output by its name; of data with a single one, under an empty name.
+
+    Raises:
+        ValueError: As `encode`, or an output is not among the targets.
+    """
+    if not config.outputs:
+        return {"": encode(raw, config)}
+    found = {}
+    for name, task in config.outputs.items():
+        if name not in raw["train"].targets:
+            raise ValueError(
+                f"dataset.outputs names {name!r}, which is none of the targets of "
+                f"{config.label!r}: {', '.join(raw['train'].targets)}."
+            )
+        alone = {split: Raw(part.inputs, {name: part.targets[name]}) for split, part in raw.items()}
+        found[name] = encode(alone, config.model_copy(update={"outputs": {}, "task": task}))
+    return found
+
+
 def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
     """Finds out what the targets are, and refuses what no model can be trained on.
 

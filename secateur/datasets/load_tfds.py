@@ -18,6 +18,7 @@ from secateur.datasets import builders  # noqa: F401  (registers them with TFDS)
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
 from secateur.datasets.names import BUNDLED, base_name
+from secateur.datasets.raw import ArrayWriter
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def prepared(config: DatasetConfig, scratch: Path) -> Any:
 
 def classifies(builder: Any, config: DatasetConfig) -> bool:
     """Whether a builder has images or the like with a class label, and that is wanted."""
-    if config.features or config.target or config.task not in (None, "classification"):
+    if config.features or config.targets or config.task not in (None, "classification"):
         return False
     inputs, label = (builder.info.features[key] for key in _keys(builder))
     text = isinstance(inputs, tfds.features.Text)
@@ -188,17 +189,16 @@ def _split_names(builder, config: DatasetConfig) -> dict[str, str | None]:
 def _write_split(builder, split: str | None, stem: Path, keys, shape, dtype) -> None:
     """Writes `<stem>_x.npy` and `<stem>_y.npy`, a batch at a time."""
     count = builder.info.splits[split].num_examples if split else 0
-    options = {"dtype": dtype, "shape": (count, *shape)}
-    x = np.lib.format.open_memmap(f"{stem}_x.npy", mode="w+", **options)
-    y = np.lib.format.open_memmap(f"{stem}_y.npy", mode="w+", dtype=np.int64, shape=(count,))
-    start = 0
+    writer = ArrayWriter(Path(f"{stem}_x.npy"), dtype, shape)
+    found = [np.empty(0, np.int64)]
     for inputs, labels in _batches(builder, split, keys, shape, dtype) if split else ():
-        end = start + len(labels)
-        x[start:end], y[start:end] = inputs, labels
-        start = end
-    if start != count:
+        writer.append(inputs)
+        found.append(labels.astype(np.int64))
+    writer.close()
+    y = np.concatenate(found)
+    if len(y) != count:
         raise ValueError(
-            f"The split {split!r} of {builder.name!r} holds {start} examples where its "
+            f"The split {split!r} of {builder.name!r} holds {len(y)} examples where its "
             f"description says {count}: prepare it again."
         )
     classes = builder.info.features[keys[1]].num_classes
@@ -207,8 +207,7 @@ def _write_split(builder, split: str | None, stem: Path, keys, shape, dtype) -> 
             f"The split {split!r} of {builder.name!r} has labels from {y.min()} to {y.max()}; "
             f"allowed are 0 to {classes - 1}."
         )
-    x.flush()
-    y.flush()
+    np.save(f"{stem}_y.npy", y)
 
 
 def _batches(builder, split, keys, shape, dtype) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -117,17 +117,18 @@ def choose(available: Sequence[str], config: DatasetConfig) -> tuple[list[str], 
         ValueError: One sentence: a name is unknown or double, or nothing is left.
     """
     where = config.label
+    given = "outputs" if config.outputs else "target"
     double = sorted({name for name in available if list(available).count(name) > 1})
     if double:
         raise ValueError(f"{where!r} has two columns {double[0]!r}; give each a name of its own.")
-    for field, names in (("features", config.features), ("target", config.target)):
+    for field, names in (("features", config.features), (given, config.targets)):
         unknown = [name for name in names if name not in available]
         if unknown:
             raise ValueError(
                 f"dataset.{field} names {unknown[0]!r}, which {where!r} does not have; it has "
                 f"{_listed(available)}."
             )
-    targets = list(config.target)
+    targets = list(config.targets)
     if not targets and config.task != "language_model":
         targets = [name for name in TARGETS if name in available][:1]
         if not targets:
@@ -158,7 +159,7 @@ def check_place(config: DatasetConfig) -> None:
     if names is not None:
         choose(names, config)
     if place.kind == "images":
-        for field in ("features", "target"):
+        for field in ("features", "target", "outputs"):
             if getattr(config, field):
                 raise ValueError(
                     f"dataset.{field} is given, but {config.path!r} is a folder of images, whose "

@@ -15,7 +15,10 @@ Task = Literal[
     "language_model",
 ]
 """What a model shall do: say which class, yes or no, which of several labels, which numbers, which
-class each token has, or which token comes next."""
+class each token or pixel has, or which token comes next."""
+
+SEVERAL = "several"
+"""The task of data with several outputs, of which each has a task of its own."""
 
 TASKS: tuple[str, ...] = get_args(Task)
 
@@ -25,7 +28,12 @@ class Traits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: Task = Field(default="classification", description="What the model shall do.")
+    task: Task | Literal["several"] = Field(
+        default="classification", description="What the model shall do."
+    )
+    outputs: dict[str, Task] = Field(
+        default={}, description="Of several outputs: what each of them shall do."
+    )
     vocabulary: int | None = Field(
         default=None, description="Of inputs that are tokens: how many there are, 0 for padding."
     )

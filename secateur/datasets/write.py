@@ -10,10 +10,14 @@ import numpy as np
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
-from secateur.datasets.labels import Targets, check_classes, encode
+from secateur.datasets.labels import Targets, check_classes, encode_outputs
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
+from secateur.datasets.rows import pieces, reading
 from secateur.datasets.splits import Part, divide
 from secateur.datasets.text import Vectorizer
+from secateur.datasets.traits import SEVERAL
+
+_AT_ONCE = 1 << 16  # rows of numbers
 
 
 def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[str, Any]:
@@ -33,19 +37,16 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
         )
     if config.task == "language_model":
         return _write_language_model(raw, texts, config, folder)
-    targets = encode(raw, config)
-    check_classes(targets, targets.y["train"])
-    strata = targets.y["train"] if targets.task in ("classification", "binary") else None
+    outputs = encode_outputs(raw, config)
+    for targets in outputs.values():
+        check_classes(targets, targets.y["train"])
+    strata = next((t for t in outputs.values() if t.task in ("classification", "binary")), None)
     sizes = {split: len(part) for split, part in raw.items()}
-    parts = divide(sizes, None if strata is None else strata.reshape(-1), config)
-    y = {name: targets.y[source][rows] for name, (source, rows) in parts.items()}
-    check_classes(targets, y["train"])
-    for name in SPLITS:
-        np.save(folder / f"{name}_y.npy", y[name], allow_pickle=False)
-    info = _info(config, targets, parts)
+    parts = divide(sizes, None if strata is None else strata.y["train"].reshape(-1), config)
+    info = _write_outputs(outputs, parts, config, folder)
     if texts:
-        info |= _write_text(raw, texts[0], parts, config, folder)
-        return _with_targets(info, targets, y["train"])
+        about = _write_text(raw, texts[0], parts, config, folder)
+        return info | about | {"traits": info["traits"] | about["traits"]}
     inputs = []
     for number, name in enumerate(raw["train"].inputs):
         several = len(raw["train"].inputs) > 1
@@ -56,7 +57,30 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     else:
         info |= {key: inputs[0][key] for key in ("shape", "scale", "dtype")}
         info["traits"] |= inputs[0]["traits"]
-    return _with_targets(info, targets, y["train"])
+    return info
+
+
+def _write_outputs(
+    outputs: Mapping[str, Targets],
+    parts: Mapping[str, Part],
+    config: DatasetConfig,
+    folder: Path,
+) -> dict[str, Any]:
+    infos = []
+    for number, (output, targets) in enumerate(outputs.items()):
+        y = {name: targets.y[source][rows] for name, (source, rows) in parts.items()}
+        check_classes(targets, y["train"])
+        suffix = f"y{number}" if len(outputs) > 1 else "y"
+        for name in SPLITS:
+            np.save(folder / f"{name}_{suffix}.npy", y[name], allow_pickle=False)
+        info = _with_targets(_info(config, targets, parts), targets, y["train"])
+        infos.append(info | {"name": output or info["name"]})
+    if len(infos) == 1:
+        return infos[0]
+    about = [{k: i[k] for k in ("name", "task", "classes", "class_names")} for i in infos]
+    tasks = {each["name"]: each["task"] for each in about}
+    joint = {"name": config.label, "task": SEVERAL, "class_names": None, "outputs": about}
+    return infos[0] | joint | {"classes": None, "traits": {"outputs": tasks}}
 
 
 def _info(config: DatasetConfig, targets: Targets, parts: Mapping[str, Part]) -> dict[str, Any]:
@@ -98,10 +122,11 @@ def _write_input(
     shape = _shape(stored, config)
     dtype = np.dtype(np.uint8) if arrays["train"].dtype == np.uint8 else np.dtype(np.float32)
     for split, (source, rows) in parts.items():
+        read = reading(arrays[source])
         writer = ArrayWriter(folder / f"{split}_{suffix}.npy", dtype, shape)
         for start in range(0, len(rows), ROWS):
             chosen = rows[start : start + ROWS]
-            values = np.asarray(arrays[source][chosen]).reshape(len(chosen), *shape)
+            values = np.asarray(read(chosen)).reshape(len(chosen), *shape)
             if not np.isfinite(values.astype(np.float32)).all():
                 raise ValueError(
                     f"The inputs {name!r} of the split {source} have values that are not finite; "
@@ -112,10 +137,17 @@ def _write_input(
     scale = 1 / 255 if dtype == np.uint8 else 1.0
     traits = {}
     if len(shape) == 1 and dtype != np.uint8:
-        train = np.load(folder / f"train_{suffix}.npy", mmap_mode="r")
-        mean = train.mean(axis=0, dtype=np.float64)
-        traits = {"mean": mean.tolist(), "variance": train.var(axis=0, dtype=np.float64).tolist()}
+        mean, variance = _moments(np.load(folder / f"train_{suffix}.npy", mmap_mode="r"))
+        traits = {"mean": mean.tolist(), "variance": variance.tolist()}
     return {"shape": list(shape), "scale": scale, "dtype": "float32", "traits": traits}
+
+
+def _moments(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each column, a piece of the rows at a time."""
+    total = sum(piece.sum(axis=0, dtype=np.float64) for piece in pieces(array, _AT_ONCE))
+    mean = total / len(array)
+    squares = sum(np.square(piece - mean).sum(axis=0) for piece in pieces(array, _AT_ONCE))
+    return mean, squares / len(array)
 
 
 def _shape(stored: tuple[int, ...], config: DatasetConfig) -> tuple[int, ...]:

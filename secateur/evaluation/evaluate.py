@@ -14,11 +14,12 @@ from secateur.evaluation.flops import total_flops
 from secateur.evaluation.schema import Cost, Evaluation, Score
 from secateur.evaluation.size import file_size
 from secateur.models.files import load_model
+from secateur.training.joint import Goal
 from secateur.training.objective import Objective
 
 
 def evaluate_file(
-    path: Path, test: Split, validation: Split, objective: Objective | None = None
+    path: Path, test: Split, validation: Split, objective: Goal | None = None
 ) -> Evaluation:
     """Evaluates a `.keras` file: on the test split for the evidence, on validation for choices.
 
@@ -56,7 +57,12 @@ def evaluate_file(
         held_out_loss, held_out_metrics = measure_accuracy(model, validation, objective)
         held_out = Score(loss=held_out_loss, metrics=held_out_metrics)
     return Evaluation(
-        task=objective.task, cost=cost, validation=held_out, layers=layers, notices=notices
+        task=objective.task,
+        higher=objective.higher,
+        cost=cost,
+        validation=held_out,
+        layers=layers,
+        notices=notices,
     )
 
 

@@ -76,6 +76,7 @@ class Evaluation(_Part):
     """All that the stage `evaluate` finds out about one model."""
 
     task: str = Field("classification", description="What the model does.")
+    higher: bool = Field(True, description="Whether a higher first metric is a better one.")
     cost: Cost
     validation: Score | None = Field(
         description="On the validation split, for choices between models; null if it is empty."

@@ -18,14 +18,15 @@ from secateur.models.sources import check_model
 
 
 def build_model(
-    config: ModelConfig, input_shape: Any, classes: int, traits: Traits | None = None
+    config: ModelConfig, input_shape: Any, classes: Any, traits: Traits | None = None
 ) -> keras.Model:
     """Builds, or loads, the model that `config` names.
 
     Args:
         config: What to build.
         input_shape: Shape of one example's input; of several inputs, a dict by their names.
-        classes: Values that the model gives; see `Dataset.classes`.
+        classes: Values that the model gives; of several outputs, a dict of them by their names.
+            See `Dataset.classes`.
         traits: What is known of the data beside; None for images, or other numbers, with a class.
 
     Returns:
@@ -36,6 +37,11 @@ def build_model(
     """
     check_model(config)
     traits = traits or Traits()
+    if traits.outputs and config.path is None and config.factory is None:
+        raise ValueError(
+            f"The data have the outputs {', '.join(traits.outputs)}, and {config.label!r} gives "
+            "one; give a model with outputs of these names as model.path or model.factory."
+        )
     if config.path is not None:
         model = load_model(config.path)
     elif config.factory is not None:
@@ -47,8 +53,19 @@ def build_model(
     else:
         assert config.name is not None
         model = _built_in(config.name, input_shape, classes, traits)
+    if traits.outputs:
+        model = _by_name(model, traits.outputs)
     check_fits(model, input_shape, classes, traits)
     return model
+
+
+def _by_name(model: keras.Model, outputs: Iterable[str]) -> keras.Model:
+    """A model that gives a dict, where it gives a list of outputs that have these names."""
+    output = getattr(model, "output", None)
+    if not isinstance(output, list) or set(model.output_names) != set(outputs):
+        return model
+    given = dict(zip(model.output_names, output, strict=True))
+    return keras.Model(model.input, given, name=model.name)
 
 
 def _built_in(name: str, input_shape: Any, classes: int, traits: Traits) -> keras.Model:
@@ -116,7 +133,7 @@ def _in_short(error: Exception) -> str:
 
 
 def check_fits(
-    model: keras.Model, input_shape: Any, classes: int, traits: Traits | None = None
+    model: keras.Model, input_shape: Any, classes: Any, traits: Traits | None = None
 ) -> None:
     """Refuses a model whose inputs or output do not fit the data.
 
@@ -125,7 +142,7 @@ def check_fits(
     """
     wanted = _map(lambda shape: (None, *shape), input_shape)
     try:
-        takes, gives = _input_shapes(model, wanted), model.output_shape
+        takes, gives = _input_shapes(model, wanted), _output_shapes(model)
     except AttributeError:  # a subclassed model has no shapes
         takes, gives = wanted, _output(model, input_shape)
     if not _fits(takes, wanted):
@@ -133,14 +150,29 @@ def check_fits(
             f"The model takes inputs of shape {_shown(takes)}, but the data set gives "
             f"{_shown(wanted)}; choose a model and a data set that fit."
         )
-    task = (traits or Traits()).task
+    traits = traits or Traits()
+    if not traits.outputs:
+        _check_output("", gives, classes, traits.task)
+        return
+    if not isinstance(gives, dict) or gives.keys() != traits.outputs.keys():
+        names = model.output_names if hasattr(model, "output_names") else gives
+        raise ValueError(
+            f"The model gives the outputs {', '.join(map(str, names))}, but the data set has "
+            f"{', '.join(traits.outputs)}; call the last layers, or the keys of the outputs, so."
+        )
+    for name, task in traits.outputs.items():
+        _check_output(name, gives[name], classes[name], task)
+
+
+def _check_output(name: str, gives: Any, classes: int, task: str) -> None:
     each = task in ("token_classification", "language_model")
     rank = isinstance(gives, tuple) and all(n is None or isinstance(n, int) for n in gives)
     if not rank or (len(gives) < 3 if each else len(gives) != 2) or gives[-1] != classes:
         needs = "(batch, …, " + f"{classes})" if each else _shown((None, classes))
         what = f"{classes} classes" if task == "classification" else f"the task {task}"
+        of = f" {name}" if name else "s"
         raise ValueError(
-            f"The model gives outputs of shape {_shown(gives)}, but the data set has {what} "
+            f"The model gives output{of} of shape {_shown(gives)}, but the data set has {what} "
             f"and needs {needs}; choose a model and a data set that fit."
         )
 
@@ -150,6 +182,14 @@ def _input_shapes(model: keras.Model, wanted: Any) -> Any:
     if not isinstance(wanted, dict):
         return model.input_shape
     return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+
+
+def _output_shapes(model: keras.Model) -> Any:
+    """Shape of the output; of a model that gives a dict, a dict of them."""
+    output = getattr(model, "output", None)  # a Sequential that was not called has none
+    if isinstance(output, dict):
+        return {name: tuple(tensor.shape) for name, tensor in output.items()}
+    return model.output_shape
 
 
 def _fits(takes: Any, wanted: Any) -> bool:

@@ -52,8 +52,9 @@ class ModelConfig(BaseModel):
         default=None,
         pattern=PATTERN,
         description="`package.module:function`, called with the input shape and the number of "
-        "classes (and with `vocabulary`, if it has a parameter of that name). Only from modules "
-        "that the operator allows (SECATEUR_MODEL_MODULES).",
+        "classes, of several outputs a dict of them by name (and with `vocabulary`, if it has a "
+        "parameter of that name). Only from modules that the operator allows "
+        "(SECATEUR_MODEL_MODULES).",
     )
     application: str | None = Field(
         default=None,

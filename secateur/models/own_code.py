@@ -12,6 +12,9 @@ from secateur.store import package_digest
 _KNOWN = {"keras", "keras_hub", "builtins", "__main__"}
 """Packages that Keras itself imports, and a script, which cannot be imported."""
 
+PRESET_FILES = ("config.json", "task.json")
+"""What a KerasHub preset is built from: its backbone and, if there is one, its task."""
+
 
 def modules_in(config: Any) -> list[str]:
     """Modules beside Keras's own that the objects of a serialized Keras configuration come from."""
@@ -30,11 +33,23 @@ def modules_in(config: Any) -> list[str]:
 
 
 def own_modules(path: Path) -> list[str]:
-    """Those of a `.keras` file; none of what is no such file, which loading it will say."""
+    """Those of a `.keras` file or of a preset's folder; none of what is neither.
+
+    Loading it will say what is wrong.
+    """
+    if path.is_dir():
+        return sorted({m for name in PRESET_FILES for m in _modules_of_json(path / name)})
     try:
         with zipfile.ZipFile(path) as archive:
             return modules_in(json.loads(archive.read("config.json")))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return []
+
+
+def _modules_of_json(path: Path) -> list[str]:
+    try:
+        return modules_in(json.loads(path.read_text()))
+    except (OSError, ValueError):
         return []
 
 

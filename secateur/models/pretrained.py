@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import keras
+
+from secateur.models.own_code import own_modules
 
 
 def build_application(
@@ -71,9 +75,11 @@ def load_preset(folder: str, classes: int) -> keras.Model:
     import keras_hub
 
     place = Path(folder).expanduser()
+    for module in own_modules(place):
+        importlib.import_module(module)
     try:
         if (place / "task.json").is_file():
-            task = keras_hub.models.Task.from_preset(str(place), preprocessor=None)
+            task = _task(place)
             return keras.Model(task.input, task.output, name=task.name)
         backbone = keras_hub.models.Backbone.from_preset(str(place))
     except Exception as error:  # whatever KerasHub's readers do
@@ -88,6 +94,23 @@ def load_preset(folder: str, classes: int) -> keras.Model:
     pool = keras.layers.GlobalAveragePooling2D if rank == 2 else keras.layers.GlobalMaxPooling1D
     outputs = keras.layers.Dense(classes, name="logits")(pool(name="pool")(features))
     return keras.Model(backbone.input, outputs, name=backbone.name)
+
+
+def _task(place: Path) -> Any:
+    """The task in a preset's folder, without its preprocessor.
+
+    `from_preset` of KerasHub goes by the backbone's class, and finds no head for a task that was
+    saved as the general class (`ImageClassifier`); the file says what the task is.
+    """
+    config = json.loads((place / "task.json").read_text())
+    config["config"]["preprocessor"] = None
+    task = keras.saving.deserialize_keras_object(config)
+    own = place / "task.weights.h5"
+    if own.is_file():
+        task.load_task_weights(str(own))
+    single = place / "model.weights.h5"
+    task.backbone.load_weights(str(single if single.is_file() else place / "model.weights.json"))
+    return task
 
 
 def _short(error: Exception) -> str:

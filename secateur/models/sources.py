@@ -76,6 +76,8 @@ def _check_preset(folder: str) -> None:
             "model.preset needs the package keras-hub, which is not installed: "
             "pip install 'secateur[hub]'."
         )
+    for module in own_modules(path):
+        check_module("A layer of model.preset", module)
 
 
 def file_digest(path: str | Path) -> str:
@@ -92,8 +94,9 @@ def source_fingerprint(config: ModelConfig) -> str | None:
     if config.weights is not None:
         return file_digest(config.weights)
     if config.preset is not None:
-        files = sorted(f for f in Path(config.preset).expanduser().rglob("*") if f.is_file())
-        return "-".join(file_digest(file) for file in files)
+        folder = Path(config.preset).expanduser()
+        files = sorted(f for f in folder.rglob("*") if f.is_file())
+        return "-".join([*map(file_digest, files), *map(package_digest, own_modules(folder))])
     if config.factory is not None:
         return package_digest(config.factory.partition(":")[0])
     return None

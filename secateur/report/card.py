@@ -12,6 +12,7 @@ import yaml
 
 from secateur.report.evidence import Evidence
 from secateur.report.markdown import markdown_table, model_name, title
+from secateur.report.naming import source
 from secateur.report.schema import Report
 from secateur.report.tables import cost_table, summary
 
@@ -29,7 +30,7 @@ _TASKS = {
 def to_card(report: Report, evidence: Evidence) -> str:
     """The text of `model_card.md`: YAML for the Hub, and Markdown for people."""
     head = yaml.safe_dump(_metadata(report, evidence), sort_keys=False, allow_unicode=True)
-    dataset = report.parameters["dataset"]["name"]
+    dataset = source(report.parameters["dataset"])
     notices = "".join(f"- {notice}\n" for notice in report.notices)
     parts = [
         f"---\n{head}---\n",
@@ -61,7 +62,7 @@ def _metadata(report: Report, evidence: Evidence) -> dict[str, Any]:
     task = _TASKS.get(report.task, "other")
     if evidence.pictures is not None and report.task == "classification":
         task = "image-classification"
-    dataset = report.parameters["dataset"]["name"]
+    dataset = source(report.parameters["dataset"])
     metrics = report.fine_tuned.metrics
     result = {
         "task": {"type": task},

@@ -27,11 +27,12 @@ class OutputError(OSError):
 
 
 def check_output(folder: Path) -> None:
-    """Makes the output folder, and refuses one that cannot be written.
+    """Makes the output folder (`~` is the home folder), and refuses one that cannot be written.
 
     Raises:
         ValueError: One sentence that says why.
     """
+    folder = folder.expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -100,13 +101,14 @@ def replace_all(folder: Path, write: Callable[[Path], None], last: str) -> None:
     takes its place in one step, and `last` comes last: where it is, the others belong to it.
 
     Args:
-        folder: The output folder.
+        folder: The output folder; `~` is the home folder.
         write: Writes everything into the folder that it is given.
         last: The file that vouches for the others.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
     """
+    folder = folder.expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".results-", dir=folder) as name:

@@ -68,6 +68,7 @@ class SweepReport(_Part):
     parameters: dict[str, Any] = Field(description="What all trials share.")
     axes: dict[str, list[Any]] = Field(description="Values by dotted parameter.")
     metric: str = Field(description="Name of the metric that says what a model is worth.")
+    higher: bool = Field(True, description="Whether a higher value of that metric is better.")
     dense: dict[str, Spread] = Field(description="The dense models' figures, over all of them.")
     trials: list[TrialRecord]
     variants: list[Variant]
@@ -155,9 +156,14 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(mean=statistics.fmean(values), std=std, trials=len(values))
 
 
-def fronts_of(variants: list[Variant]) -> dict[str, list[int]]:
-    """For each cost, the variants that no other beats; worth is the validation metric."""
-    fronts = {}
+def fronts_of(variants: list[Variant], higher: bool = True) -> dict[str, list[int]]:
+    """For each cost, the variants that no other beats; worth is the validation metric.
+
+    Args:
+        variants: All of them.
+        higher: Whether a higher metric is better; of an error a lower one is.
+    """
+    fronts, sign = {}, 1 if higher else -1
     for cost in COSTS:
         places = [
             place
@@ -165,16 +171,16 @@ def fronts_of(variants: list[Variant]) -> dict[str, list[int]]:
             if cost in variant.figures and "validation" in variant.figures
         ]
         points = [
-            (variants[place].figures[cost].mean, variants[place].figures["validation"].mean)
+            (variants[place].figures[cost].mean, sign * variants[place].figures["validation"].mean)
             for place in places
         ]
         fronts[cost] = [places[i] for i in pareto_front(points)]
     return fronts
 
 
-def best_trial(records: Iterable[TrialRecord]) -> TrialRecord:
+def best_trial(records: Iterable[TrialRecord], higher: bool = True) -> TrialRecord:
     """The one with the best validation metric, of those that have a result; the first of equals."""
-    return max(
+    return (max if higher else min)(
         (record for record in records if record.validation),
         key=lambda record: _first(record.validation.metrics) if record.validation else 0.0,
     )

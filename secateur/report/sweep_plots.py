@@ -8,7 +8,8 @@ from typing import Any
 
 from secateur.report.figures import Choice, metric_axis, text
 from secateur.report.sweep import SweepReport
-from secateur.report.sweep_tables import LABELS, percent
+from secateur.report.sweep_tables import LABELS, worth
+from secateur.report.tables import is_share
 
 _FRONT, _OTHER, _DENSE = "#0b6e4f", "#9aa5b1", "#c1440e"
 
@@ -18,6 +19,7 @@ def write_png(report: SweepReport, path: Path) -> None:
     from matplotlib.figure import Figure  # no global state, so no window system either
     from matplotlib.ticker import EngFormatter
 
+    factor, unit = (100, ", %") if is_share(report.metric) else (1, "")
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     front = report.fronts["nonzero"]
@@ -28,20 +30,20 @@ def write_png(report: SweepReport, path: Path) -> None:
         figures = [report.variants[place].figures for place in places]
         axes.errorbar(
             [f["nonzero"].mean for f in figures],
-            [100 * f["test"].mean for f in figures],
-            yerr=[100 * f["test"].std for f in figures],
+            [factor * f["test"].mean for f in figures],
+            yerr=[factor * f["test"].std for f in figures],
             fmt="o-" if places is front else "o",
             color=color,
             label=label,
             capsize=3,
         )
     if dense := report.dense.get("test"):
-        axes.axhline(100 * dense.mean, color=_DENSE, linestyle="--", label="dense")
+        axes.axhline(factor * dense.mean, color=_DENSE, linestyle="--", label="dense")
     axes.set_xscale("log")
     for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         axis_formatter(EngFormatter(sep=""))
     axes.set_xlabel("nonzero weights")
-    axes.set_ylabel(f"{report.metric} on the test split, %")
+    axes.set_ylabel(f"{report.metric} on the test split{unit}")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path)
@@ -95,7 +97,7 @@ def _trace(
         "error_y": {"type": "data", "array": deviations, "visible": several, "width": 3},
         "marker": {"color": color, "size": 9},
         "customdata": [
-            f"{text(variant.name)}<br>test {percent(variant.figures['test'])}"
+            f"{text(variant.name)}<br>test {worth(report, variant.figures['test'])}"
             f"<br>sparsity {variant.figures['sparsity'].mean:.2%}"
             for variant in variants
         ],

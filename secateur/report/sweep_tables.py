@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from secateur.report.sweep import Spread, SweepReport, Variant
+from secateur.report.tables import is_share, show
 
 LABELS = {
     "nonzero": "nonzero weights",
@@ -31,12 +32,19 @@ def sweep_summary(report: SweepReport) -> str:
     """What came out, in one sentence."""
     finished = sum(trial.status == "done" for trial in report.trials)
     dense = report.dense.get("test")
-    before = f"; the dense model has {percent(dense)} on the test split" if dense else ""
+    before = f"; the dense model has {worth(report, dense)} on the test split" if dense else ""
     return (
         f"{finished} of {len(report.trials)} trials have a result; {len(report.on_a_front)} of "
         f"{len(report.variants)} variants are worth their cost: no other is smaller and better "
         f"on the validation split{before}."
     )
+
+
+def worth(report: SweepReport, figure: Spread) -> str:
+    """The metric of a sweep: a share as a percentage, anything else as a number."""
+    if is_share(report.metric):
+        return percent(figure)
+    return show(report.metric, figure.mean) + (f" ± {figure.std:.2g}" if figure.trials > 1 else "")
 
 
 def percent(figure: Spread) -> str:
@@ -49,7 +57,7 @@ def percent(figure: Spread) -> str:
 def _table(report: SweepReport, places: list[int]) -> tuple[list[str], list[list[str]]]:
     costs = [cost for cost in LABELS if cost == "nonzero" or _differs(report, cost)]
     header = ["variant", "validation", "test", "sparsity", *(LABELS[cost] for cost in costs)]
-    return header, [_row(report.variants[place], costs) for place in places]
+    return header, [_row(report, report.variants[place], costs) for place in places]
 
 
 def _differs(report: SweepReport, cost: str) -> bool:
@@ -58,11 +66,13 @@ def _differs(report: SweepReport, cost: str) -> bool:
     return bool(means) and max(means) > 1.01 * min(means)
 
 
-def _row(variant: Variant, names: list[str]) -> list[str]:
-    shares = [variant.figures.get(name) for name in ("validation", "test", "sparsity")]
+def _row(report: SweepReport, variant: Variant, names: list[str]) -> list[str]:
+    worths = [variant.figures.get(name) for name in ("validation", "test")]
+    zeros = variant.figures.get("sparsity")
     costs = [variant.figures.get(name) for name in names]
     return [
         variant.name,
-        *("" if figure is None else percent(figure) for figure in shares),
+        *("" if figure is None else worth(report, figure) for figure in worths),
+        "" if zeros is None else percent(zeros),
         *("" if figure is None else f"{figure.mean:,.0f}" for figure in costs),
     ]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from secateur.report.files import replace_all
 from secateur.report.transfer import LABELS, TransferReport, transfer_markdown
+from secateur.report.transfer_html import to_html
 
 _COLORS = {"transferred": "#0b6e4f", "scratch": "#c1440e", "pruned": "#3a5a9b"}
 
 
 def write_transfer(folder: Path, report: TransferReport, model: Path) -> None:
-    """Writes `transfer.json`, `transfer.md`, `transfer.png` and `model.keras`.
+    """Writes `transfer.json`, `.md`, `.html` and `.png`, and `model.keras`.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
@@ -28,6 +29,7 @@ def write_transfer(folder: Path, report: TransferReport, model: Path) -> None:
         write_curves(report, partial / "transfer.png")
         text = transfer_markdown(report)
         (partial / "transfer.md").write_text(text, encoding="utf-8")
+        (partial / "transfer.html").write_text(to_html(report), encoding="utf-8")
         (partial / "transfer.json").write_text(report.to_json(), encoding="utf-8")
 
     replace_all(folder, write, last="transfer.json")

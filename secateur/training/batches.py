@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from secateur.datasets.dataset import Split
-from secateur.datasets.rows import RowReader
+from secateur.datasets.dataset import Split, prepare_target
+from secateur.datasets.rows import reading
 from secateur.training.augment import Augment
 
 IN_MEMORY = 2 << 30
@@ -101,8 +101,8 @@ def _in_memory(split: Split) -> bool:
 
 
 def _gather(split: Split):
-    """A function: indices of examples -> their prepared inputs and labels."""
-    labels = tf.constant(np.asarray(split.y, dtype=split.target_dtype))
+    """A function: indices of examples -> their prepared inputs and targets."""
+    targets = split.each_target(lambda array: tf.constant(prepare_target(array)))
     in_memory = _in_memory(split)
     readers = split.each(lambda array, scale: (_reader(array, in_memory), scale))
 
@@ -116,7 +116,7 @@ def _gather(split: Split):
             inputs = {name: prepared(reader, indices) for name, reader in readers.items()}
         else:
             inputs = prepared(readers, indices)
-        return inputs, tf.gather(labels, indices)
+        return inputs, tf.nest.map_structure(lambda array: tf.gather(array, indices), targets)
 
     return gather
 
@@ -127,7 +127,7 @@ def _reader(array: np.ndarray, in_memory: bool):
         inputs = tf.constant(np.asarray(array))
         return lambda indices: tf.gather(inputs, indices)
 
-    rows_at = RowReader(array) if isinstance(array, np.memmap) else array.__getitem__
+    rows_at = reading(array)
 
     def read(indices):
         rows = tf.numpy_function(rows_at, [indices], array.dtype)

@@ -62,7 +62,11 @@ def loss_scaled(
 
 @contextlib.contextmanager
 def computing(
-    model: keras.Model, trained: keras.Model, batches: tf.data.Dataset, config: ComputeConfig
+    model: keras.Model,
+    trained: keras.Model,
+    batches: tf.data.Dataset,
+    config: ComputeConfig,
+    group: str,
 ) -> Iterator[None]:
     """Lets the layers of a built model compute as `config` says, while it trains.
 
@@ -76,6 +80,10 @@ def computing(
         trained: The compiled model that `fit` of Keras is called on: `model`, or one around it.
         batches: What it is trained on.
         config: How it computes.
+        group: What the user calls the group of the training, for messages.
+
+    Raises:
+        ValueError: One sentence: XLA cannot compile the step.
     """
     changed = []
     if config.precision != "float32":
@@ -93,6 +101,14 @@ def computing(
         _build(trained, batches)
     try:
         yield
+    except tf.errors.OpError as error:
+        if not (config.xla and "XLA" in str(error.message)):
+            raise
+        reason = str(error.message).strip().splitlines()[0].rstrip(".:")
+        raise ValueError(
+            f"{group}.compute.xla is true, but XLA cannot compile this model's step ({reason}); "
+            "leave it out."
+        ) from error
     finally:
         for layer, name, before in changed:
             setattr(layer, name, before)

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from secateur.training.distill_config import DistillConfig
+from secateur.training.joint import Goal
 from secateur.training.objective import Objective
 
 
@@ -18,8 +19,9 @@ class Taught(keras.Model):
 
     `(1 - weight) · loss + weight · T² · KL(teacher ‖ model) + features · Σ mean((t - s)²)`, where
     the divergence is that of softmax(logits / T), for yes or no of the sigmoid, and in a
-    regression the mean of the squared difference stands in its place. Regularisation counts in
-    full. The validation loss is that of the labels alone.
+    regression the mean of the squared difference stands in its place. Of several outputs these are
+    added up by the weights of their losses. Regularisation counts in full. The validation loss is
+    that of the labels alone.
 
     The losses are those of `keras.distillation`. Its `Distiller` is not used: it leaves out class
     weights and regularisation, runs the model twice where features are compared, counts the
@@ -43,7 +45,7 @@ class Taught(keras.Model):
         student: keras.Model,
         teacher: keras.Model,
         config: DistillConfig,
-        objective: Objective,
+        objective: Goal,
     ) -> None:
         super().__init__(name="taught")
         self.student = student
@@ -53,15 +55,9 @@ class Taught(keras.Model):
         run_student, run_teacher = _with_features(student, names), _with_features(teacher, names)
         self._run_student = lambda x, training: run_student(x, training=training)
         self._run_teacher = lambda x: run_teacher(x, training=False)
-        self._logits = lambda model, given: objective.logits(model, given)
         self._pair = (student, teacher).__getitem__
-        self._divergence = objective.labels
-        if objective.labels:
-            # By its name, the divergence would be taken of the logits themselves (Keras 3.15).
-            divergence = keras.losses.KLDivergence()
-            self._distance = keras.distillation.LogitsDistillation(config.temperature, divergence)
-        else:
-            self._distance = keras.distillation.LogitsDistillation(1.0, loss="mse")
+        parts = [(part, _distance(part.objective, config)) for part in objective.parts]
+        self._parts = lambda: parts
         self._features: tuple = ()
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -79,11 +75,7 @@ class Taught(keras.Model):
         given, *features = self._run_teacher(x)
         weight = self._config.weight
         if weight:
-            apart = self._distance.compute_loss(
-                self._logits(self._pair(1), given), self._logits(self._pair(0), y_pred)
-            )
-            if not self._divergence:
-                apart /= devices
+            apart = self._apart(given, y_pred, devices)
             terms = [self._aggregate_additional_loss(term) for term in self.losses]
             loss = (1 - weight) * loss + weight * (sum(terms) + tf.cast(apart, loss.dtype))
         for theirs, own in zip(features, self._features, strict=True):
@@ -91,9 +83,30 @@ class Taught(keras.Model):
             loss += self._config.features * tf.reduce_mean(tf.square(difference)) / devices
         return loss
 
+    def _apart(self, theirs: Any, own: Any, devices: int) -> Any:
+        """How far the answers of both are apart, as a share of one device."""
+        student, teacher = self._pair(0), self._pair(1)
+        total = 0.0
+        for part, distance in self._parts():
+            apart = distance.compute_loss(
+                part.objective.logits(teacher, part.pick(theirs)),
+                part.objective.logits(student, part.pick(own)),
+            )
+            # The divergence is one of Keras's losses.
+            total += part.weight * (apart if part.objective.labels else apart / devices)
+        return total
+
+
+def _distance(objective: Objective, config: DistillConfig) -> Any:
+    if not objective.labels:
+        return keras.distillation.LogitsDistillation(1.0, loss="mse")
+    # By its name, the divergence would be taken of the logits themselves (Keras 3.15).
+    divergence = keras.losses.KLDivergence()
+    return keras.distillation.LogitsDistillation(config.temperature, divergence)
+
 
 def taught_by(
-    teacher: keras.Model | None, config: DistillConfig, objective: Objective
+    teacher: keras.Model | None, config: DistillConfig, objective: Goal
 ) -> Callable[[keras.Model], keras.Model] | None:
     """What goes around a model in `fit` so that `teacher` teaches it; None without a teacher."""
     if teacher is None or not config.used:
@@ -107,7 +120,8 @@ def _with_features(model: keras.Model, names: tuple[str, ...]) -> Any:
         return lambda x, training: [model(x, training=training)]
     inside = _outputs(model)
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.input
-    return keras.Model(inputs, [model.outputs[0], *(inside[name] for name in names)])
+    given = model.outputs[0] if len(model.outputs) == 1 else model.output
+    return keras.Model(inputs, [given, *(inside[name] for name in names)])
 
 
 def _compared(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from secateur.training.best_epoch import BestEpoch
 from secateur.training.checkpoint import Checkpoint
 from secateur.training.computing import check_devices, computing, loss_scaled
 from secateur.training.fit_config import FitConfig
+from secateur.training.joint import Goal
 from secateur.training.objective import Objective, compile_for
 from secateur.training.rates import last_of, learning_rate
 from secateur.training.regularizer import sparse
@@ -42,7 +43,7 @@ def fit(
     config: FitConfig,
     *,
     seed: int,
-    objective: Objective | None = None,
+    objective: Goal | None = None,
     companions: Sequence[keras.callbacks.Callback] = (),
     optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam,
     around: Callable[[keras.Model], keras.Model] | None = None,
@@ -132,7 +133,7 @@ def fit(
     )
     if done < epochs and not (best and best.stopped):
         batches = shuffled(train, config.batch_size, seed, epoch, augment)
-        with computing(model, trained, batches, config.compute):
+        with computing(model, trained, batches, config.compute, group):
             trained.fit(
                 batches,
                 validation_data=ordered(validation, 1024) if len(validation) else None,
@@ -153,7 +154,7 @@ def check_fit(
     train: Split,
     validation: Split,
     config: FitConfig,
-    objective: Objective,
+    objective: Goal,
     group: str = "fit",
 ) -> None:
     """Refuses what `fit` would refuse, at once; the arguments are those of `fit`.
@@ -203,8 +204,8 @@ def _class_weight(config, train, objective, group) -> dict[int, float] | None:
         return None
     if objective.task not in ("classification", "binary"):
         raise ValueError(
-            f"{group}.class_weight is {config.class_weight}, but a {objective.task} gives no "
-            "example one class; leave it out."
+            f"{group}.class_weight is {config.class_weight}, but the task {objective.task} gives "
+            "no example one class; leave it out."
         )
     classes, counts = np.unique(np.asarray(train.y), return_counts=True)
     weights = len(train) / (len(classes) * counts)

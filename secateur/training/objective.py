@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -20,6 +20,9 @@ from secateur.training.own_losses import (
     Perplexity,
     SmoothedCrossentropy,
 )
+
+if TYPE_CHECKING:
+    from secateur.training.joint import Goal
 
 _ONE_OF_SEVERAL = ("classification", "token_classification", "language_model")
 _YES_OR_NO = ("binary", "multi_label")
@@ -39,15 +42,17 @@ class Objective:
     Attributes:
         task: What the model shall do.
         config: The user's own loss and metrics.
+        output: Which of several outputs this is for; None for the only one.
     """
 
     task: Task = "classification"
     config: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    output: str | None = None
 
-    @classmethod
-    def of(cls, config: ObjectiveConfig, task: str) -> Objective:
-        """That of a data set's task, unless the user names another."""
-        return cls(config.task or cast(Task, task), config)
+    @property
+    def parts(self) -> list[Part]:
+        """What is compared and how much it counts: of a single output, all of it."""
+        return [Part(lambda given: given, self, 1.0)]
 
     @property
     def labels(self) -> bool:
@@ -69,7 +74,7 @@ class Objective:
         Raises:
             ValueError: One sentence: a loss that does not exist, or that cannot be smoothed.
         """
-        logits = self.labels and gives(model) == "logits"
+        logits = self.labels and gives(model, self.output) == "logits"
         if self.config.loss is not None:
             return _own_loss(self.config.loss, logits, smoothing)
         if self.task in _YES_OR_NO:
@@ -90,7 +95,7 @@ class Objective:
         Raises:
             ValueError: One sentence: a metric that does not exist.
         """
-        given = gives(model)
+        given = gives(model, self.output)
         if self.config.metrics:
             own = [_own_metric(name) for name in self.config.metrics]
             if not self.labels or given != "logits":
@@ -113,7 +118,21 @@ class Objective:
         """
         if not self.labels:
             return given
-        return to_logits(given, gives(model), pair=self.task in _YES_OR_NO)
+        return to_logits(given, gives(model, self.output), pair=self.task in _YES_OR_NO)
+
+
+class Part(NamedTuple):
+    """One output of a model.
+
+    Attributes:
+        pick: Takes its part of what a model gives, or of targets.
+        objective: What it is for.
+        weight: What its loss is multiplied by.
+    """
+
+    pick: Callable[[Any], Any]
+    objective: Objective
+    weight: float
 
 
 def compile_for(
@@ -121,7 +140,7 @@ def compile_for(
     optimizer: keras.optimizers.Optimizer,
     steps_per_execution: int = 1,
     *,
-    objective: Objective | None = None,
+    objective: Goal | None = None,
     outputs_of: keras.Model | None = None,
     smoothing: float = 0.0,
     xla: bool = False,
@@ -138,10 +157,14 @@ def compile_for(
         xla: Whether the step is compiled; on a CPU that takes longer than training a small model.
     """
     objective, source = objective or Objective(), outputs_of or model
+    metrics: Any = objective.metrics(source)
+    loss: Any = objective.loss(source, smoothing)
+    if isinstance(loss, dict):  # Keras puts the outputs' names before those of the metrics
+        metrics = {name: [m.metric for m in metrics if m.output == name] for name in loss}
     model.compile(
         optimizer=optimizer,
-        loss=objective.loss(source, smoothing),
-        metrics=objective.metrics(source),
+        loss=loss,
+        metrics=metrics,
         steps_per_execution=steps_per_execution,
         jit_compile=xla,
     )

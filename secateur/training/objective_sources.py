@@ -13,8 +13,8 @@ def check_objective(config: ObjectiveConfig) -> None:
     Raises:
         ValueError: One sentence.
     """
-    for name in config.own:
-        check_factory("objective.loss" if name == config.loss else "objective.metrics", name)
+    for name, field in config.own.items():
+        check_factory(field, name)
 
 
 def objective_fingerprint(config: ObjectiveConfig) -> dict[str, str] | None:

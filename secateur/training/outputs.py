@@ -10,14 +10,21 @@ import keras
 Given = Literal["logits", "softmax", "sigmoid"]
 
 
-def gives(model: keras.Model) -> Given:
-    """Probabilities where the last operation is a softmax or a sigmoid; any other gives logits."""
+def gives(model: keras.Model, output: str | None = None) -> Given:
+    """Probabilities where the last operation is a softmax or a sigmoid; any other gives logits.
+
+    Args:
+        model: A built model.
+        output: Which of several outputs, by its name; None for the only one.
+    """
     try:
-        operation = model.outputs[0]._keras_history.operation
-    except (AttributeError, IndexError, TypeError):  # a subclassed model has no graph
-        operation = model.layers[-1] if model.layers else model
-    if isinstance(operation, keras.Model) and operation is not model:
-        return gives(operation)
+        tensor = model.outputs[0] if output is None else model.output[output]
+        operation, place = tensor._keras_history.operation, tensor._keras_history.tensor_index
+    except (AttributeError, IndexError, KeyError, TypeError):  # a subclassed model has no graph
+        operation, place = model.layers[-1] if model.layers else model, 0
+    while isinstance(operation, keras.Model) and operation is not model and operation.outputs:
+        history = operation.outputs[place]._keras_history
+        operation, place = history.operation, history.tensor_index
     activation = getattr(operation, "activation", None)
     kind = type(operation).__name__
     if kind == "Softmax" or activation is keras.activations.softmax:

@@ -40,6 +40,44 @@ class FunctionLoss(keras.losses.Loss):
         return self._function(y_true, y_pred)
 
 
+class Weighted(keras.losses.Loss):
+    """A loss times a number.
+
+    Args:
+        loss: The loss.
+        weight: The number.
+    """
+
+    def __init__(self, loss: keras.losses.Loss, weight: float) -> None:
+        super().__init__(name=loss.name, reduction=loss.reduction)
+        self._loss, self._weight = loss, weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self._weight * self._loss.call(y_true, y_pred)
+
+
+class OnOutput(keras.metrics.Metric):
+    """A metric of one of several outputs, called as Keras calls it: `<output>_<metric>`.
+
+    Args:
+        metric: The metric.
+        output: Name of the output.
+    """
+
+    def __init__(self, metric: keras.metrics.Metric, output: str) -> None:
+        super().__init__(name=f"{output}_{metric.name}")
+        self.metric, self.output = metric, output
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.metric.update_state(y_true[self.output], y_pred[self.output], sample_weight)
+
+    def result(self) -> Any:
+        return self.metric.result()
+
+    def reset_state(self) -> None:
+        self.metric.reset_state()
+
+
 class OnProbabilities(keras.metrics.Metric):
     """A metric that expects probabilities, of a model that gives logits.
 

@@ -77,7 +77,7 @@ def test_a_poor_model_is_told_of(served, environment, home, inbox):
     assert found["title"] == f"{run['name']}: accuracy below the bar"
     report = json.loads((home / "secateur" / "prune" / "report.json").read_text())
     accuracy = report["fine_tuned"]["metrics"]["accuracy"]
-    assert f"an accuracy of {accuracy:.2%}; the bar is 99.90%." in found["text"]
+    assert f"accuracy {accuracy:.2%}; the bar is 99.90%." in found["text"]
     until(lambda: len(served.events("secateur.report")) == 2)
     assert len(served.events("secateur.accuracy.low")) == 1
 

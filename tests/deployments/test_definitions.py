@@ -15,6 +15,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from deployments.definitions import FILE, read_definitions, to_deployments
+from flows.compress_parameters import CompressParameters
 from flows.parameters import PruneParameters
 from flows.search_parameters import SearchParameters
 from flows.sweep_parameters import SweepParameters
@@ -51,6 +52,8 @@ def test_parameters_fit_the_flow(definition, parameters):
         PruneParameters.model_validate(parameters).check()
     if definition["name"] == "search":
         SearchParameters.model_validate(parameters).check()
+    if definition["name"] == "compress":
+        CompressParameters.model_validate(parameters).check()
     if definition["name"].startswith("sweep"):
         assert len(SweepParameters.model_validate(parameters).check().trials) > 1
 
@@ -71,12 +74,13 @@ def test_every_deployment_has_a_schedule_that_is_off():
         "sweep-thresholds",
         "search",
         "compress",
+        "transfer",
         "trial",
         "cache-collect",
     }
     for name, definition in BY_NAME.items():
         schedules = definition.get("schedules", [])
-        assert bool(schedules) == (name not in ("trial", "compress"))
+        assert bool(schedules) == (name != "trial")
         slugs = [schedule["slug"] for schedule in schedules]
         assert len(set(slugs)) == len(slugs)
         assert all(schedule["active"] is False for schedule in schedules)

@@ -45,7 +45,7 @@ def test_runs_switches_and_ctrl_c(home, environment):
         assert f"Prefect's UI: http://127.0.0.1:{port}" in log.read_text()
         found = api.deployments()
         assert set(found) == {
-            "prune", "sweep-ratios", "sweep-thresholds", "search", "compress", "trial",
+            "prune", "sweep-ratios", "sweep-thresholds", "search", "compress", "transfer", "trial",
             "cache-collect"
         }  # fmt: skip
         assert not any(s["active"] for d in found.values() for s in d["schedules"])
@@ -120,6 +120,18 @@ def _refused(environment, *arguments, **more):
     assert "Traceback" not in result.stderr
     (line,) = [text for text in result.stderr.splitlines() if text.startswith("secateur serve:")]
     return result.returncode, line
+
+
+@pytest.mark.parametrize("name", ["flows/__init__.py", "tasks.py"])
+def test_modules_of_the_users_own_are_not_run_in_place_of_ours(name, tmp_path, monkeypatch):
+    from deployments.serve import serve
+
+    (tmp_path / "flows").mkdir()  # without a module inside it is in nobody's way
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("raise ImportError('a module of the user')")
+    module = name.partition("/")[0].removesuffix(".py")
+    with pytest.raises(ValueError, match=f"has a module '{module}' of its own .* another folder"):
+        serve(print, port=1)
 
 
 def test_bad_addresses_are_one_sentence(environment):

@@ -64,6 +64,15 @@ def test_both_steps_share_all_but_the_target():
         0.4,
     )
     assert (second.target.pattern, second.target.ratio) == ("weight", 0.6)
-    assert (second.export.clusters, second.export.quantize) == (32, "float16")
+    assert (second.export.clusters, second.export.quantize) == (16, "dynamic_int8")
     same = {"target"}
     assert first.model_dump(exclude=same) == second.model_dump(exclude=same)
+
+
+def test_the_dense_model_teaches_unless_it_is_told_not_to():
+    """What is given of a group leaves the rest of it as it is."""
+    tuning = CompressParameters(fine_tune={"epochs": 3, "distill": {"temperature": 5}}).weights()
+    assert (tuning.fine_tune.epochs, tuning.fine_tune.distill.temperature) == (3, 5)
+    assert tuning.fine_tune.distill.weight == 0.5
+    untaught = CompressParameters(fine_tune={"distill": {"weight": 0}}).weights()
+    assert not untaught.fine_tune.distill.used

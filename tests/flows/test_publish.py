@@ -35,6 +35,24 @@ def test_the_command_refuses_to_ask_nobody(command, monkeypatch, tmp_path, capsy
     assert "no terminal to ask on" in line
 
 
+@pytest.mark.parametrize(
+    ("metric", "higher", "value", "low"),
+    [("accuracy", True, 0.9, False), ("accuracy", True, 0.4, True), ("mae", False, 40.0, False),
+     ("mae", False, 60.0, True), ("auc", True, 0.4, True)],
+)  # fmt: skip
+def test_an_error_shall_stay_below_the_bar(metric, higher, value, low, monkeypatch):
+    from tasks.announce import announce
+
+    sent = []
+    monkeypatch.setattr(
+        "tasks.announce.emit_event", lambda event, **rest: sent.append((event, rest["payload"]))
+    )
+    announce(value, 0.9, 50.0 if metric == "mae" else 0.5, {}, metric, higher)
+    assert [event for event, _ in sent[1:]] == ["secateur.accuracy.low"] * low
+    if low and metric == "mae":
+        assert "ended with mae 60; the bar is 50." in sent[1][1]["message"]
+
+
 def test_the_bar_decides_on_the_event(ran, quick, monkeypatch):
     sent = []
     monkeypatch.setattr(

@@ -60,6 +60,7 @@ def test_zeros_stay_and_a_fresh_start_has_the_same(moved, ran, tmp_path):
     written = json.loads((tmp_path / "out" / "transfer.json").read_text())
     assert written["models"]["transferred"]["metrics"] == ours.metrics
     assert "from scratch" in (tmp_path / "out" / "transfer.md").read_text()
+    assert "from scratch" in (tmp_path / "out" / "transfer.html").read_text()
     assert (tmp_path / "out" / "transfer.png").stat().st_size > 5000
 
     again = moved()

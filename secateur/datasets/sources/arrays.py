@@ -2,40 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.places import Place, choose
-from secateur.datasets.raw import Raw
+from secateur.datasets.raw import ROWS, ArrayWriter, Raw
 
 
 def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
-    """Reads the arrays that the parameters name; images of bytes stay bytes."""
-    return {name: _split(files, config) for name, files in place.splits.items()}
+    """Reads the arrays that the parameters name; images of bytes stay bytes.
+
+    Inputs go from the archive to a file of their own a piece at a time, whatever their size.
+    """
+    return {name: _split(files, config, scratch / name) for name, files in place.splits.items()}
 
 
-def _split(files: tuple[Path, ...], config: DatasetConfig) -> Raw:
+def _split(files: tuple[Path, ...], config: DatasetConfig, stem: Path) -> Raw:
     parts = [_file(file, config) for file in files]
-    try:
-        inputs, targets = (
-            {name: np.concatenate([part[side][name] for part in parts]) for name in parts[0][side]}
-            for side in (0, 1)
-        )
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"The files beside {files[0].name!r} differ: {error}.") from error
-    return Raw(inputs, targets)
+    joined: tuple[dict, dict] = ({}, {})
+    for side in (0, 1):
+        for number, (name, first) in enumerate(parts[0][side].items()):
+            arrays = [part[side][name] for part in parts if name in part[side]]
+            kinds = {(array.shape[1:], array.dtype == object) for array in arrays}
+            if len(arrays) < len(parts) or len(kinds) > 1:
+                raise ValueError(
+                    f"The files beside {files[0].name!r} differ: each needs an array {name!r} of "
+                    f"{'text' if first.dtype == object else 'numbers'}, with examples of the shape "
+                    f"{first.shape[1:]}."
+                )
+            joined[side][name] = _joined(arrays, Path(f"{stem}_{side}_{number}.npy"))
+    return Raw(*joined)
+
+
+def _joined(arrays: list[np.ndarray | Member], path: Path) -> np.ndarray:
+    there = [array for array in arrays if not isinstance(array, Member)]
+    if len(there) == len(arrays):
+        return np.concatenate(there)
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    writer = ArrayWriter(path, dtype, arrays[0].shape[1:])
+    for array in arrays:
+        for piece in array.pieces() if isinstance(array, Member) else [array]:
+            writer.append(piece)
+    return writer.close()
 
 
 def _file(file: Path, config: DatasetConfig) -> tuple[dict, dict]:
+    with _reading(file), np.load(file, allow_pickle=False) as archive:
+        features, targets = choose(archive.files, config)
+        inputs = {
+            name: Member.of(file, name) or _array(archive[name], name, file) for name in features
+        }
+        given = {name: _array(archive[name], name, file) for name in targets}
+    sizes = {name: len(array) for name, array in (inputs | given).items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ValueError(f"The arrays of {file.name!r} differ in their number of examples: {told}.")
+    return inputs, given
+
+
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """What numpy, or the zip file, raises of a bad file, in one sentence."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            features, targets = choose(archive.files, config)
-            inputs = {name: _array(archive[name], name, file) for name in features}
-            given = {name: _array(archive[name], name, file) for name in targets}
+        yield
     except (OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{file.name!r} cannot be read as npz: {error}.") from error
     except ValueError as error:
@@ -45,11 +83,69 @@ def _file(file: Path, config: DatasetConfig) -> tuple[dict, dict]:
             f"{file.name!r} holds Python objects, which could run code when they are loaded; "
             "allowed are arrays of numbers and of text."
         ) from error
-    sizes = {name: len(array) for name, array in (inputs | given).items()}
-    if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise ValueError(f"The arrays of {file.name!r} differ in their number of examples: {told}.")
-    return inputs, given
+
+
+@dataclass(frozen=True)
+class Member:
+    """Numbers in an archive, not read yet."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @classmethod
+    def of(cls, file: Path, name: str) -> Member | None:
+        """The array called `name`; None if it has to be read as a whole to be understood.
+
+        Raises:
+            EOFError: It is shorter than it says.
+        """
+        with zipfile.ZipFile(file) as archive:
+            if (entry := f"{name}.npy") not in archive.namelist():
+                return None
+            with archive.open(entry) as content:
+                head = _head(content)
+                if head is None:
+                    return None
+                shape, dtype = head
+                if archive.getinfo(entry).file_size - content.tell() < prod(shape) * dtype.itemsize:
+                    raise EOFError(f"{name} is cut short")
+        return cls(file, name, shape, dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """The rows, so many at a time."""
+        row = prod(self.shape[1:]) * self.dtype.itemsize
+        with (
+            _reading(self.file),
+            zipfile.ZipFile(self.file) as archive,
+            archive.open(f"{self.name}.npy") as content,
+        ):
+            _head(content)
+            for start in range(0, len(self), ROWS):
+                rows = min(ROWS, len(self) - start)
+                bytes_ = content.read(rows * row)
+                if len(bytes_) < rows * row:
+                    raise EOFError(f"{self.name} is cut short")
+                yield np.frombuffer(bytes_, self.dtype).reshape(rows, *self.shape[1:])
+            content.read()  # the end of it, where its checksum is compared
+
+
+def _head(content: IO[bytes]) -> tuple[tuple[int, ...], np.dtype] | None:
+    """Shape and type of numbers that lie one after another, example by example."""
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    read = readers.get(np.lib.format.read_magic(content))
+    if read is None:
+        return None
+    shape, columns_first, dtype = read(content)
+    plain = shape and not columns_first and dtype.kind in "iuf"
+    return (shape, dtype) if plain else None
 
 
 def _array(array: np.ndarray, name: str, file: Path) -> np.ndarray:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.places import Place
-from secateur.datasets.raw import Raw
+from secateur.datasets.raw import ArrayWriter, Raw
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """What is decoded, by content and not by the file's name."""
@@ -75,13 +75,12 @@ def _split(
     classes: dict[str, list[Path]], names: tuple[str, ...], shape: tuple[int, int, int], path: Path
 ) -> Raw:
     files = [(file, names.index(name)) for name in classes for file in classes[name]]
-    x = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(files), *shape))
-    for row, (file, _) in enumerate(files):
+    writer = ArrayWriter(path, np.dtype(np.uint8), shape)
+    for file, _ in files:
         with _opened(file, file.name) as image:
-            x[row] = pixels(image, shape, file.name)
-    x.flush()
+            writer.append(pixels(image, shape, file.name)[None])
     labels = np.array([label for _, label in files], np.int64)
-    return Raw({"": x}, {"label": labels}, names)
+    return Raw({"": writer.close()}, {"label": labels}, names)
 
 
 def _opened(source: Path | io.BytesIO, name: str) -> Image.Image:

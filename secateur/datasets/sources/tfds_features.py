@@ -48,7 +48,7 @@ def _names(builder: Any, config: DatasetConfig) -> tuple[list[str], list[str]]:
     given = config
     if keys and len(keys) == 2 and all(isinstance(key, str) for key in keys):
         update = {} if config.features else {"features": (keys[0],)}
-        if not config.target and config.task != "language_model":
+        if not config.targets and config.task != "language_model":
             update["target"] = (keys[1],)
         given = config.model_copy(update=update)
     return choose(list(builder.info.features), given)

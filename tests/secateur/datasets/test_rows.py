@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from secateur.datasets.rows import RowReader
+from secateur.datasets.rows import RowReader, pieces, reading
 
 _ARRAYS = npst.arrays(
     st.sampled_from([np.uint8, np.int16, np.float32, np.float64]),
@@ -34,3 +34,30 @@ def test_a_file_that_is_cut_short_is_noticed(tmp_path):
     reader(np.array([0, 98]))
     with pytest.raises(OSError, match=r"cut short: row 99"):
         reader(np.array([99]))
+
+
+@given(_ARRAYS, st.integers(1, 7))
+def test_pieces_are_the_array_whether_it_is_of_a_file_or_a_part_of_one(
+    tmp_path_factory, array, rows
+):
+    path = tmp_path_factory.mktemp("pieces") / "x.npy"
+    np.save(path, array)
+    mapped = np.load(path, mmap_mode="r")
+    assert isinstance(reading(mapped), RowReader)
+    for whole in (array, mapped, mapped[1:], np.asfortranarray(array)):
+        found = list(pieces(whole, rows))
+        assert all(len(piece) <= rows for piece in found)
+        together = np.concatenate(found) if found else whole
+        np.testing.assert_array_equal(together, whole)
+        some = np.arange(len(whole))[::-1]
+        np.testing.assert_array_equal(reading(whole)(some), whole[some])
+
+
+def test_a_piece_that_is_cut_short_is_noticed(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(1000, dtype=np.int64).reshape(100, 10))
+    array = np.load(path, mmap_mode="r")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 8)
+    with pytest.raises(OSError, match=r"cut short: row 99"):
+        list(pieces(array, 40))

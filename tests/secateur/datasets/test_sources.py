@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import zipfile
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -253,3 +257,55 @@ def test_flat_numbers_take_a_shape(tmp_path, load):
     assert data.train.x.shape == (42, 2, 2, 1)
     with pytest.raises(ValueError, match=r"dataset.shape is \(3,\), 3 values, .* 4 values"):
         load(path=_csv(tmp_path / "data.csv"), shape=(3,))
+
+
+def test_shards_of_an_archive_go_on_from_one_to_the_next(tmp_path, load):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    whole = np.arange(ROWS * 4, dtype=np.float64).reshape(ROWS, 2, 2)
+    np.savez_compressed(folder / "train-1.npz", x=whole[:20].astype(np.float32), y=Y[:20])
+    np.savez(folder / "train-2.npz", x=np.asfortranarray(whole[20:]), y=Y[20:])
+    x, y = _together(load(path=str(folder)))
+    np.testing.assert_array_equal(x, whole)
+    np.testing.assert_array_equal(y, Y)
+    np.savez(folder / "train-3.npz", x=whole.reshape(ROWS, 4), y=Y)
+    with pytest.raises(
+        ValueError, match=r"beside .train-1.npz. differ: each needs an array 'x' of numbers"
+    ):
+        load(path=str(folder))
+
+
+_LOADING = """
+import resource, sys
+from pathlib import Path
+from secateur.datasets.config import DatasetConfig
+from secateur.datasets.load import materialize
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
+
+before = peak()
+data = materialize(DatasetConfig(path=sys.argv[1]), Path(sys.argv[2]))
+data.fingerprint()
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_in_memory_is_loaded_a_piece_at_a_time(tmp_path):
+    rows, shape = 20_000, (100, 100, 1)
+    path, folder = tmp_path / "large.npz", tmp_path / "out"
+    folder.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        with archive.open("x.npy", "w") as file:
+            head = {"descr": "|u1", "fortran_order": False, "shape": (rows, *shape)}
+            np.lib.format.write_array_header_1_0(file, head)
+            for _ in range(rows // 1000):
+                file.write(bytes(1000 * 10_000))
+        with archive.open("y.npy", "w") as file:
+            np.save(file, np.arange(rows) % 10)
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADING, str(path), str(folder)], stdout=subprocess.PIPE, check=True
+    )
+    megabytes = int(done.stdout.split()[-1])
+    assert megabytes < 100, "of 200 in the file"

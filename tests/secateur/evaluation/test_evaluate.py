@@ -13,6 +13,7 @@ from secateur.evaluation.counts import count_layers
 from secateur.evaluation.evaluate import evaluate_file
 from secateur.evaluation.size import file_size
 from secateur.models.files import save_model
+from secateur.training.objective import Objective
 
 
 @pytest.fixture
@@ -66,8 +67,16 @@ def test_an_evaluation_holds_all_of_it(model, split, tmp_path):
     assert found.cost.loss == measure_accuracy(model, split)[0]
     assert found.notices == []
     assert found == evaluate_file(tmp_path / "model.keras", split, half)
+    assert found.higher
     empty = Split(split.x[:0], split.y[:0], 1.0)
     assert evaluate_file(tmp_path / "model.keras", split, empty).validation is None
+
+
+def test_of_a_regression_a_lower_metric_is_better(model, split, tmp_path):
+    save_model(model, tmp_path / "model.keras")
+    numbers = Split(split.x, np.zeros((2500, 3), np.float32), 1.0)
+    found = evaluate_file(tmp_path / "model.keras", numbers, numbers, Objective("regression"))
+    assert (list(found.cost.metrics), found.higher) == (["mae"], False)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

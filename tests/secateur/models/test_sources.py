@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import zipfile
 
@@ -73,6 +74,20 @@ def test_a_file_that_is_missing_or_of_another_kind_is_refused(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"")
     with pytest.raises(ValueError, match="which is a zip archive"):
         check_model(ModelConfig(path=str(tmp_path / "model.keras")))
+
+
+def test_a_preset_whose_layer_is_in_a_module_that_is_not_allowed_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("keras_hub")
+    layer = {"module": "nets_preset", "class_name": "Mine", "registered_name": "mine>Mine"}
+    (tmp_path / "nets_preset.py").write_text("raise RuntimeError('imported')\n")
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "task.json").write_text(json.dumps({"config": {"layers": [layer]}}))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"model.preset is in the module 'nets_preset', which"):
+        check_model(ModelConfig(preset=str(tmp_path)))
+    monkeypatch.setenv("SECATEUR_MODEL_MODULES", "nets_preset")
+    check_model(ModelConfig(preset=str(tmp_path)))
+    assert "nets_preset" not in sys.modules
 
 
 def test_a_file_in_the_home_folder_is_found(tmp_path, monkeypatch):

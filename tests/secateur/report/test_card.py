@@ -27,6 +27,14 @@ def test_the_hub_reads_what_the_model_is_and_what_it_is_worth(report, evidence):
     assert "batches of 28×28×1, float32, values multiplied by 0.00392157" in card.text
 
 
+def test_data_of_the_users_own_are_called_after_their_file(make):
+    parameters = {**make().parameters, "dataset": {"path": "/home/somebody/sales.csv"}}
+    text = to_card(make(parameters=parameters), Evidence())
+    assert hub.ModelCard(text).data.datasets == ["sales.csv"]
+    assert "trained on sales.csv" in text
+    assert "somebody" not in text
+
+
 def test_what_the_hub_writes_again_is_the_same(report, evidence):
     card = hub.ModelCard(to_card(report, evidence))
     again = hub.ModelCard(str(card))

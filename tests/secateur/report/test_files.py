@@ -46,6 +46,17 @@ def test_the_folder_holds_the_results_and_nothing_else(report, model, evidence, 
     assert model.read_bytes() == b"the model"
 
 
+def test_the_home_folder_is_no_folder_called_tilde(report, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    check_output(Path("~/checked"))
+    write_results(Path("~/out"), report, model)
+    assert _names(tmp_path / "home") == ["checked", "out"]
+    assert _names(tmp_path / "home" / "out") == FILES
+    assert not _names(tmp_path / "here")
+
+
 def test_an_earlier_run_is_replaced_and_other_files_stay(make, model, tmp_path):
     out = tmp_path / "out"
     write_results(out, make(sparsity=0.5), model)

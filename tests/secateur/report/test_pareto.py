@@ -94,6 +94,11 @@ def test_fronts_are_chosen_by_validation_not_by_test():
     assert fronts_of(variants)["nonzero"] == [1, 0]  # 2 is best on test, but not on validation
 
 
+def test_of_an_error_a_lower_one_is_better():
+    assert fronts_of(_variants(), higher=False)["nonzero"] == [1, 2]
+    assert best_trial(TRIALS[:2], higher=False) is TRIALS[0]
+
+
 def test_a_cost_that_does_not_differ_puts_nobody_on_a_front():
     report = SweepReport(
         parameters={},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from secateur.report.sweep_html import to_html
 from secateur.report.sweep_plots import choices
-from secateur.report.sweep_tables import sweep_summary
+from secateur.report.sweep_tables import sweep_summary, variant_table
 
 
 def test_each_cost_is_a_choice_with_its_front(sweep):
@@ -26,6 +26,15 @@ def test_names_are_no_markup(sweep):
     page = to_html(sweep)
     assert "&lt;ratio&gt;=0.9" in page
     assert "<ratio>" not in page
+
+
+def test_an_error_is_no_percentage(sweep):
+    errors = sweep.model_copy(update={"metric": "mae", "higher": False})
+    header, rows = variant_table(errors)
+    assert header[1:4] == ["validation", "test", "sparsity"]
+    assert rows[0][1:4] == ["0.935 ± 0.0071", "0.935 ± 0.0071", "50.00 ± 0.00%"]
+    assert "the dense model has 0.9312 on the test split" in sweep_summary(errors)
+    assert "<br>test 0.935 ± 0.0071<br>" in str(choices(errors))
 
 
 def test_the_page_is_small_and_whole(sweep):

@@ -96,7 +96,10 @@ def test_a_run_without_notices_says_so(make):
 
 
 def test_the_title_names_a_file_or_a_factory(make):
-    for given in ({"path": "nets/a.keras"}, {"factory": "nets:small"}):
+    for given, told in (
+        ({"path": "nets/a.keras"}, "a.keras"),
+        ({"factory": "nets:small"}, "nets:small"),
+    ):
         model = {"name": None, "path": None, "factory": None, **given}
         text = to_markdown(make(parameters={"model": model, "dataset": {"name": "cifar10"}}))
-        assert text.startswith(f"# Pruning {next(iter(given.values()))} on cifar10\n")
+        assert text.startswith(f"# Pruning {told} on cifar10\n")

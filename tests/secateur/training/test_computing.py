@@ -128,6 +128,19 @@ def test_xla_computes_the_same():
         np.testing.assert_allclose(two, one, atol=1e-5)
 
 
+class _Outside(keras.layers.Layer):
+    """Computes in Python, where XLA cannot follow."""
+
+    def call(self, x):
+        return tf.ensure_shape(tf.numpy_function(lambda a: a, [x], tf.float32), x.shape)
+
+
+def test_a_step_that_xla_cannot_compile_is_one_sentence():
+    model = keras.Sequential([keras.Input((4,)), _Outside(), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"^own.compute.xla is true, but XLA .* leave it out\.$"):
+        fitted(model, 1, compute=ComputeConfig(xla=True), group="own")
+
+
 def test_float32_on_one_device_takes_nothing_more():
     default = fitted(net(), 2, compute=ComputeConfig())
     said = fitted(net(), 2)

@@ -241,7 +241,7 @@ def test_balanced_classes_weigh_the_same(monkeypatch):
     fit(model, train, train, FitConfig(class_weight="balanced"), seed=0)
     assert seen["class_weight"] == {0: 10 / 16, 1: 10 / 4}
     goal = Objective("regression")
-    with pytest.raises(ValueError, match=r"fit\.class_weight is balanced, but a regression"):
+    with pytest.raises(ValueError, match=r"fit\.class_weight is balanced, but the task regression"):
         fit(model, train, train, FitConfig(class_weight="balanced"), seed=0, objective=goal)
 
 
