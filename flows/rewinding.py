@@ -56,10 +56,8 @@ def check_rewinding(
             "fine_tune.rewind is 'weights', but what the target prunes is removed for good, so "
             "that the early weights do not fit; use rewind learning_rate, or pattern weight."
         )
-    mends = correct.method not in (None, "none")
-    if way == "weights" and (mends or correct.batch_norm):
-        field = f"method {correct.method!r}" if mends else "batch_norm true"
+    if way == "weights" and correct.method not in (None, "none"):
         raise ValueError(
-            f"fine_tune.rewind is 'weights', but what correct.{field} mends would be overwritten "
-            "by the early weights; leave it out, or use rewind learning_rate."
+            f"fine_tune.rewind is 'weights', but what correct.method {correct.method!r} mends "
+            "would be overwritten by the early weights; leave it out, or use rewind learning_rate."
         )

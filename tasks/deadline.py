@@ -57,8 +57,7 @@ class Halt:
             return None
         return (
             f"{self._stage} stopped at the deadline after {self._stopped_after} of {self._epochs} "
-            "epochs, and the best so far was kept; the same command, given again, goes on from "
-            "there."
+            "epochs, and the best so far was kept; the same command, given again, goes on."
         )
 
     def _ask(self, done: int) -> bool:

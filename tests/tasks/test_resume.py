@@ -97,6 +97,11 @@ def _penalized(g):
     return fine_tune, {"pruned": g.pruned, "fine_tune": _tuning(regularizer=given)}
 
 
+def _mixed(g):
+    given = {"precision": "mixed_float16"}  # with a scale of the loss that moves
+    return fine_tune, {"pruned": g.pruned, "fine_tune": _tuning(compute=given)}
+
+
 def _rewinding(g):
     given = {"rewound": FitConfig(epochs=EPOCHS, batch_size=8), "early": g.dense}
     return fine_tune, {"pruned": g.pruned, "fine_tune": _tuning(), **given}
@@ -158,7 +163,7 @@ def _slow(*cases):
     "case",
     [
         *(_rewinding, _rigl, _gradual),
-        *_slow(_plain, _penalized, _distillation, _movement, _head, _body, _rung, _aware),
+        *_slow(_plain, _penalized, _mixed, _distillation, _movement, _head, _body, _rung, _aware),
     ],
 )
 def test_it_goes_on_to_the_same_bits(case, ground, tmp_path, monkeypatch):
