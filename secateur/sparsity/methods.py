@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from secateur.importance.memory import give_back
 from secateur.importance.obs import Target
 from secateur.importance.run import Run
 from secateur.importance.sparsegpt import Method, prune_layers
@@ -75,6 +76,7 @@ def rewrite(
     packed: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
     for path, value, mask in prune_layers(run, wanted, method=method):
         packed[path] = (value.shape, np.packbits(mask.reshape(-1)))
+        give_back()
         if progress:
             progress(len(packed), len(wanted))
     notices += run.notices
