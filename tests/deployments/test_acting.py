@@ -79,7 +79,7 @@ def test_a_poor_model_is_told_of(served, environment, home, inbox):
     accuracy = report["fine_tuned"]["metrics"]["accuracy"]
     assert f"accuracy {accuracy:.2%}; the bar is 99.90%." in found["text"]
     until(lambda: len(served.events("secateur.report")) == 2)
-    assert len(served.events("secateur.accuracy.low")) == 1
+    assert len(until(lambda: served.events("secateur.accuracy.low"))) == 1
 
 
 def test_a_run_waits_for_approval(served, home):
