@@ -127,7 +127,7 @@ def test_where_nothing_can_go_it_is_said(quick):
 @pytest.mark.parametrize("pattern", ["channel", "layer"])
 def test_half_the_flops_of_a_residual_network(pattern, quick):
     target = {"ratio": 0.5, "pattern": pattern, "measure": "flops"}
-    groups = {"train": {"epochs": 1}, "fine_tune": {"epochs": 1}}
+    groups = {"train": {"epochs": 1}, "fine_tune": {"epochs": 1}, "dataset": {"name": "digits"}}
     report = quick(model={"name": "resnet_20"}, target=target, **groups)
     tolerance = 0.02 if pattern == "channel" else 0.1
     left = report.fine_tuned.flops / report.dense.flops
