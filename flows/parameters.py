@@ -32,6 +32,9 @@ DEFAULT_EPOCHS = 10
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
+ASIDE = frozenset({"output", "publish", "deadline"})
+"""Parameters of a run that say nothing of what it computes."""
+
 
 class PruneParameters(BaseModel):
     """Prune a Keras model: train or load it, score, prune, fine-tune, evaluate, report."""

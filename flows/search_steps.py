@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from flows.candidates import Trials, mean_costs, validated
-from flows.parameters import PruneParameters
+from flows.parameters import ASIDE, PruneParameters
 from flows.pipeline import find_through, stage_runner
 from flows.search_parameters import SearchParameters
 from flows.search_strategies import make_strategy
@@ -148,7 +148,7 @@ class Searching:
         run = stage_runner(parameters)[0]
         evaluation = run(evaluate, data=found[0], model=found[1], subject="fine_tuned")
         own = {**validated(found[2])[1], **self._measure(found[1])}
-        config = parameters.model_dump(mode="json", exclude={"output", "publish", "deadline"})
+        config = parameters.model_dump(mode="json", exclude=set(ASIDE))
         return Final(seed, config, found[1], evaluation, own)
 
     def _goal(self, place: int) -> Goal:

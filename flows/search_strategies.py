@@ -7,7 +7,7 @@ import glob
 import itertools
 from collections.abc import Sequence
 
-from flows.parameters import PruneParameters
+from flows.parameters import ASIDE, PruneParameters
 from flows.pipeline import stage_runner
 from flows.search_parameters import SearchParameters
 from flows.search_wiring import Ground, wire_waypoints
@@ -118,7 +118,7 @@ def _study_name(p: SearchParameters, run: PruneParameters, ground: Ground) -> st
     asked = p.model_dump(mode="json", include={"budget", "objective", "search"})
     for name in ("study", "trials", "fresh_seeds"):
         del asked["search"][name]
-    own = run.model_dump(mode="json", exclude={"output", "publish", "deadline"})
+    own = run.model_dump(mode="json", exclude=set(ASIDE))
     return digest_of([asked, own, ground.model.digest, ground.sensitivity.digest])[:16]
 
 

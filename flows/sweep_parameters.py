@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from flows.arguments import explain
-from flows.parameters import PruneParameters, Seed
+from flows.parameters import ASIDE, PruneParameters, Seed
 from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
@@ -67,7 +67,7 @@ def _axes(group: type[BaseModel], name: str) -> type[BaseModel]:
 def _all_axes() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, value in PruneParameters.model_fields.items():
-        if name in ("export", "first", "output", "publish", "deadline"):
+        if name in {"export", "first", *ASIDE}:
             continue
         fields[name] = _axis(name, value)
     doc = "The axes of the grid: for any parameter the values that it takes."
