@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from flows.candidates import Trials, mean_costs, validated
 from flows.parameters import ASIDE, PruneParameters
 from flows.pipeline import find_through, stage_runner
 from flows.search_parameters import SearchParameters
+from flows.search_path import Path
 from flows.search_strategies import make_strategy
 from flows.search_wiring import (
     wire_candidate,
     wire_dense,
     wire_sensitivity,
 )
-from secateur.search.candidate import Outcome, Strategy
+from secateur.search.candidate import Outcome
 from secateur.search.curves import Sensitivity
 from secateur.search.goal import Goal
 from secateur.sparsity.config import TargetConfig
@@ -32,8 +32,6 @@ from tasks.stage import read
 
 _FRESH = 1000
 """The seed of the first fresh training, above that of the search."""
-_RETRIED = 5
-"""How many candidates are tried on fresh seeds before the search gives up."""
 
 
 class Searching:
@@ -57,8 +55,7 @@ class Searching:
         self._data, self._model, validation = wire_dense(run, stage_runner(run)[0])
         self._right, self._costs = validated(validation)
         self._fixed: list[TargetConfig] = []
-        self._steps: list[StepFound] = []
-        self._trials: list[Trials] = []
+        self._paths: list[Path] = []
         self._notices: list[str] = []
         self._seeds = [self._seed + k for k in range(p.search.seeds)]
 
@@ -81,48 +78,54 @@ class Searching:
         text = (read(ground.sensitivity).directory / "sensitivity.json").read_text()
         sensitivity = Sensitivity.model_validate_json(text)
         goal = self._goal(place)
-        trials = Trials(p, self._right, self._pool, self._count, self._measure)
-        strategy = make_strategy(self._p, p, ground, goal, sensitivity, self._known)
-        told: dict[int, Outcome] = {}
-        while asked := strategy.ask(max(1, self._p.workers // len(self._seeds))):
-            for outcome in trials.run(asked, self._seeds):
-                strategy.tell(outcome)
-                told[outcome.candidate.number] = outcome
-        outcomes = [_finished(outcome, strategy) for _, outcome in sorted(told.items())]
-        ranked = goal.ranked(outcomes)
-        step = StepFound(p.target.pattern, goal, sensitivity, outcomes, ranked)
-        self._steps.append(step)
-        self._trials.append(trials)
+        path = Path(
+            StepFound(p.target.pattern, goal, sensitivity),
+            Trials(p, self._right, self._pool, self._count, self._measure),
+            make_strategy(self._p, p, ground, goal, sensitivity, self._known),
+            self._seeds,
+            max(1, self._p.workers // len(self._seeds)),
+        )
+        path.walk()
+        self._paths.append(path)
         self._notices += sensitivity.notices
-        if ranked:
-            step.chosen = ranked[0].candidate.number
-            self._fixed.append(ranked[0].candidate.target)
+        if path.found.ranked:
+            self._fixed.append(path.found.ranked[0].candidate.target)
         elif several:
             self._notices.append(
-                f"With pattern {p.target.pattern} nothing keeps the budget; {_nearest(step)}"
+                f"With pattern {p.target.pattern} nothing keeps the budget; {path.nearest()}"
             )
 
     def finish(self) -> Found:
         """Trains the winner with fresh seeds; one that fails on them gives way to the next.
 
+        Where nothing is sure to keep a drop of accuracy, the likeliest is taken, and a notice
+        tells.
+
         Raises:
             RuntimeError: If nothing keeps the budget; the sentence says what comes nearest.
         """
         seeds = [self._seed + _FRESH + k for k in range(self._p.search.fresh_seeds)]
-        failed: str | None = None
-        for step, trials in zip(self._steps[::-1], self._trials[::-1], strict=True):
-            for outcome in step.ranked[:_RETRIED]:
-                whole = replace(outcome.candidate, rungs=())
-                (fresh,) = trials.run([whole], seeds)
-                if step.goal.keeps(fresh):
-                    step.chosen = outcome.candidate.number
-                    return self._found(fresh, trials, step, seeds)
-                failed = f"{outcome.candidate.name} {_missed(step.goal, fresh)}"
-                self._notices.append(f"On fresh seeds {failed}; the next one was taken.")
-        why = failed or (_nearest(self._steps[-1]) if self._steps else self._notices[-1])
+        for path in self._paths[::-1]:
+            if fresh := path.confirm(seeds, self._notices):
+                return self._found(fresh, path, seeds)
+        for path in self._paths[::-1]:
+            if fresh := path.likeliest(seeds):
+                self._notices.append(self._unsure(path.found.goal, fresh))
+                return self._found(fresh, path, seeds)
+        why = self._paths[-1].nearest() if self._paths else self._notices[-1]
         raise RuntimeError(f"no model that was tried keeps the budget: {why}")
 
-    def _found(self, fresh: Outcome, trials: Trials, step: StepFound, seeds: list[int]) -> Found:
+    def _unsure(self, goal: Goal, fresh: Outcome) -> str:
+        examples = len(self._right)
+        return (
+            f"On {examples:,} validation examples no model could be shown to lose at most "
+            f"{100 * (goal.accuracy_drop or 0):.2f} points with {goal.confidence:.0%} confidence. "
+            f"{fresh.candidate.name} does with {goal.certainty(fresh):.0%}, and was taken; more "
+            "validation examples (dataset.validation) or seeds (search.fresh_seeds) tell more."
+        )
+
+    def _found(self, fresh: Outcome, path: Path, seeds: list[int]) -> Found:
+        trials = path.trials
         finals = [self._final(trials.parameters(fresh.candidate, seed), seed) for seed in seeds]
         accuracy = [run.mean() for run in fresh.right]
         best = finals[int(np.argmax(accuracy))]
@@ -134,8 +137,8 @@ class Searching:
             dense_right=self._right,
             dense_costs=mean_costs([self._known]),
             dense_evaluation=dense,
-            steps=self._steps,
-            step=self._steps.index(step),
+            steps=[each.found for each in self._paths],
+            step=self._paths.index(path),
             fresh=fresh,
             finals=finals,
             best=best,
@@ -198,32 +201,3 @@ class Searching:
         run = stage_runner(self._run)[0]
         folder = read(run(latency, dense=self._model, model=model)).directory
         return json.loads((folder / "latency.json").read_text())
-
-
-def _finished(outcome: Outcome, strategy: Strategy) -> Outcome:
-    return replace(outcome, stopped=outcome.stopped or strategy.why(outcome.candidate.number))
-
-
-def _nearest(step: StepFound) -> str:
-    nearest = step.goal.nearest(step.outcomes)
-    if nearest is None:
-        errors = [o.stopped for o in step.outcomes if o.stopped]
-        return errors[0] if errors else "there was nothing to try."
-    return f"the best, {nearest.candidate.name}, {_missed(step.goal, nearest)}"
-
-
-def _missed(goal: Goal, outcome: Outcome) -> str:
-    if outcome.stopped:
-        return f"failed: {outcome.stopped}"
-    if goal.accuracy_drop is not None:
-        return (
-            f"loses {100 * outcome.drop.value:.2f} points on the validation split, with a margin "
-            f"of {100 * goal.margin(outcome):.2f} for its uncertainty, where "
-            f"{100 * goal.accuracy_drop:.2f} are allowed"
-        )
-    costs = (
-        f"{outcome.costs[name]:,.4g} {name} where {limit:,.4g} are allowed"
-        for name, limit in goal.limits.items()
-        if (outcome.costs[name] or 0) > limit
-    )
-    return f"takes {' and '.join(costs)}"

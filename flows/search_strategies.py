@@ -66,8 +66,6 @@ def make_strategy(
         return _study(p, run, ground, goal, waypoints("loss"), sensitivity, whole)
     if p.search.strategy == "bisection" or run.target.pattern == "layer":
         return bisection("ratio")
-    if goal.accuracy_drop is not None:
-        return bisection("loss")
     return Turns([bisection("loss"), bisection("ratio")])
 
 

@@ -29,6 +29,7 @@ from secateur.report.schema import Report
 from secateur.report.search import SearchReport
 from secateur.report.search_tables import (
     search_summary,
+    search_verdict,
     sensitivity_summary,
     sensitivity_table,
     winner_table,
@@ -181,7 +182,8 @@ class Terminal:
     def show_search(self, report: SearchReport, output: Path) -> None:
         """What was found, on standard output, and where the files are."""
         console = _results()
-        _show(console, winner_table(report), report.notices, search_summary(report))
+        said = f"{search_summary(report)} {search_verdict(report)}"
+        _show(console, winner_table(report), report.notices, said)
         _say_where(console, "search.json, search.html, prune.yaml and model", output)
 
 

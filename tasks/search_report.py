@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,14 +55,18 @@ class Final(NamedTuple):
 
 @dataclass
 class StepFound:
-    """The search with one pattern: what was tried, and what it ended with."""
+    """The search with one pattern: what was tried, and what it ended with.
+
+    `fresh` are outcomes on fresh seeds that did not keep the budget for sure.
+    """
 
     pattern: str
     goal: Goal
     sensitivity: Sensitivity
-    outcomes: Sequence[Outcome]
-    ranked: Sequence[Outcome]
+    outcomes: Sequence[Outcome] = ()
+    ranked: Sequence[Outcome] = ()
     chosen: int | None = None
+    fresh: list[Outcome] = field(default_factory=list)
 
 
 class Found(NamedTuple):
@@ -156,6 +160,7 @@ def gather(parameters: dict[str, Any], found: Found) -> SearchReport:
             seed=best.seed,
             layers=_layers(fresh.candidate.target),
             drop=_drop(goal, fresh),
+            certainty=None if goal.accuracy_drop is None else goal.certainty(fresh),
             validation=spread(float(run.mean()) for run in fresh.right),
             test=spread(tests),
             test_drop=dense - float(np.mean(tests)),
@@ -169,7 +174,8 @@ def gather(parameters: dict[str, Any], found: Found) -> SearchReport:
 
 def _step(found: StepFound) -> SearchStep:
     cost = found.goal.objective or next(iter(found.goal.limits))
-    trials = [_trial(found.goal, outcome) for outcome in found.outcomes]
+    fresh = {outcome.candidate.number: outcome for outcome in found.fresh}
+    trials = [_trial(found.goal, o, fresh.get(o.candidate.number)) for o in found.outcomes]
     tuned = [t for t in trials if t.validation is not None and t.tuned and t.costs.get(cost)]
     points = [(float(t.costs[cost] or 0), t.validation or 0.0) for t in tuned]
     return SearchStep(
@@ -184,8 +190,11 @@ def _step(found: StepFound) -> SearchStep:
     )
 
 
-def _trial(goal: Goal, outcome: Outcome) -> TrialOfSearch:
+def _trial(goal: Goal, outcome: Outcome, fresh: Outcome | None) -> TrialOfSearch:
     status, why = _status(goal, outcome)
+    if fresh is not None and status == "kept":
+        status = "refuted"
+        why = f"It kept the budget, but not on fresh seeds: it {goal.failure(fresh)}."
     target = outcome.candidate.target
     return TrialOfSearch(
         number=outcome.candidate.number,

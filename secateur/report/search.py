@@ -29,8 +29,9 @@ class TrialOfSearch(_Part):
     name: str
     tuned: bool = Field(description="Whether it was fine-tuned; else its costs were in question.")
     target: dict[str, Any] = Field(description="How the model was pruned.")
-    status: Literal["kept", "missed", "measured", "stopped"] = Field(
-        description="kept the budget, missed it, was measured for its costs, or was stopped."
+    status: Literal["kept", "refuted", "missed", "measured", "stopped"] = Field(
+        description="kept the budget, kept it but not on fresh seeds, missed it, was measured for "
+        "its costs, or was stopped."
     )
     why: str = Field(description="One sentence.")
     seeds: int
@@ -64,6 +65,11 @@ class Winner(_Part):
     seed: int = Field(description="The one whose model was written: best on validation.")
     layers: dict[str, float] = Field(description="Ratio of each layer that was given one.")
     drop: Drop
+    certainty: float | None = Field(
+        None,
+        description="How sure it is, by the validation split, that it loses no more than is "
+        "allowed (one-sided); null without such a budget.",
+    )
     validation: Spread
     test: Spread
     test_drop: float = Field(description="Accuracy lost on the test split, mean over the seeds.")

@@ -13,6 +13,7 @@ from secateur.report.search import SearchReport
 from secateur.report.search_plots import step_svg
 from secateur.report.search_tables import (
     search_summary,
+    search_verdict,
     sensitivity_table,
     trial_table,
     winner_table,
@@ -114,7 +115,7 @@ def to_html(report: SearchReport, config: str) -> str:
     return _PAGE.render(
         title=f"Search: {source(model)} on {source(dataset)}",
         summary=search_summary(report),
-        verdict=_verdict(report),
+        verdict=search_verdict(report),
         report=report,
         table=table,
         winner=winner_table(report),
@@ -122,16 +123,6 @@ def to_html(report: SearchReport, config: str) -> str:
         steps=[_step(report, step) for step in report.steps],
         config=config,
         parameters=json.dumps(report.parameters, indent=2),
-    )
-
-
-def _verdict(report: SearchReport) -> str:
-    kept = "keeps" if report.kept_on_test else "does not keep"
-    confidence = f"{report.confidence:.0%}"
-    return (
-        f"The written model {kept} the budget on the test split, which had no part in any choice. "
-        f"Choices were made on the validation split, so that what was found holds with "
-        f"{confidence} confidence there."
     )
 
 

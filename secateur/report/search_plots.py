@@ -7,7 +7,13 @@ import io
 from secateur.report.search import SearchReport, SearchStep, TrialOfSearch
 from secateur.report.search_tables import LABELS
 
-_COLOURS = {"kept": "#0b6e4f", "missed": "#c1440e", "measured": "#9aa5b1", "stopped": "#e0a100"}
+_COLOURS = {
+    "kept": "#0b6e4f",
+    "refuted": "#7b4ea3",
+    "missed": "#c1440e",
+    "measured": "#9aa5b1",
+    "stopped": "#e0a100",
+}
 
 
 def step_svg(report: SearchReport, step: SearchStep) -> bytes:

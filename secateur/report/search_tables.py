@@ -33,6 +33,18 @@ def search_summary(report: SearchReport) -> str:
     return text[0].upper() + text[1:]
 
 
+def search_verdict(report: SearchReport) -> str:
+    """Whether the budget is kept on the test split, and how sure that was beforehand."""
+    kept = "keeps" if report.kept_on_test else "does not keep"
+    text = (
+        f"The written model {kept} the budget on the test split, which had no part in any choice."
+    )
+    sure = report.winner.certainty
+    if sure is not None:
+        text += f" By the validation split it was {min(sure, 0.999):.1%} sure to do so."
+    return text
+
+
 def winner_table(report: SearchReport) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the dense model beside the one that was found."""
     dense, winner = report.dense, report.winner

@@ -37,7 +37,10 @@ class Bisection:
         self._dense, self._measure = waypoints.dense, waypoints.measure
         self._numbers = itertools.count() if numbers is None else numbers
         self._low, self._high = -1, len(self._points)  # the answer lies between, high included
-        self._asked: dict[int, int] = {}
+        self._least = -1  # what is up to here is of no interest
+        self._places: dict[int, int] = {}
+        self._kept: set[int] = set()
+        self._missed: set[int] = set()
         self._tuning = goal.accuracy_drop is not None
         if not self._tuning:
             self._low = self._predicted() - 1
@@ -46,6 +49,7 @@ class Bisection:
     def ask(self, most: int) -> list[Candidate]:
         if self._over:
             return []
+        self._skip_missed()
         inner = self._high - self._low - 1
         if not self._tuning and self._only_predicted:
             inner = 0
@@ -70,11 +74,13 @@ class Bisection:
         return [self._candidate(place, True)]
 
     def tell(self, outcome: Outcome) -> None:
-        place = self._asked.pop(outcome.candidate.number)
+        place = self._places[outcome.candidate.number]
         if self._tuning:
             if self._goal.keeps(outcome):
+                self._kept.add(place)
                 self._low = max(self._low, place)
             else:
+                self._missed.add(place)
                 self._high = min(self._high, place)
             if self._low + 1 >= self._high:
                 self._over = True
@@ -89,6 +95,44 @@ class Bisection:
     def why(self, number: int) -> str | None:
         return None
 
+    def refuted(self, number: int) -> None:
+        """Goes back to what costs more: between the last that kept the budget, if any, and this."""
+        place = self._places[number]
+        if self._tuning:
+            self._kept.discard(place)
+            self._missed.add(place)
+            self._high = place
+            self._low = max((kept for kept in self._kept if kept < place), default=self._least)
+            self._over = self._low + 1 >= self._high
+        else:
+            self._low, self._high, self._over = place, place + 1, False
+
+    def has(self, number: int) -> bool:
+        """Whether a candidate is one of its own."""
+        return number in self._places
+
+    @property
+    def cheapest(self) -> int | None:
+        """Predicted cost of the last waypoint that kept a drop of accuracy, if there is one."""
+        return self._cost(max(self._kept)) if self._kept else None
+
+    def start_below(self, cost: int) -> None:
+        """Leaves out the waypoints that cost as much or more, and starts with the first of the
+        others."""
+        dear = [place for place in range(len(self._points)) if self._cost(place) >= cost]
+        self._least = max(dear, default=-1)
+        self._low = max(self._kept | {self._least})
+        self._guess = self._low + 1
+        self._over = self._low + 1 >= self._high
+
+    def _cost(self, place: int) -> int:
+        return getattr(self._points[place].cost, self._measure)
+
+    def _skip_missed(self) -> None:
+        """After `refuted`: what was tried before is not tried again."""
+        between = [place for place in self._missed if self._low < place < self._high]
+        self._high = min(between, default=self._high)
+
     @property
     def _only_predicted(self) -> bool:
         return set(self._goal.limits) <= {"flops"}
@@ -101,7 +145,7 @@ class Bisection:
 
     def _candidate(self, place: int, tuned: bool) -> Candidate:
         number = next(self._numbers)
-        self._asked[number] = place
+        self._places[number] = place
         return Candidate(number, self._name(self._points[place]), self._points[place].target, tuned)
 
     def _name(self, point: Waypoint) -> str:

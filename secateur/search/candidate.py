@@ -71,3 +71,7 @@ class Strategy(Protocol):
     def why(self, number: int) -> str | None:
         """Why it stopped a candidate; None if it did not."""
         ...
+
+    def refuted(self, number: int) -> None:
+        """Hears that a candidate did not keep the budget on fresh seeds; it may ask again."""
+        ...

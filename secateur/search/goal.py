@@ -33,11 +33,21 @@ class Goal:
 
     def keeps(self, outcome: Outcome) -> bool:
         """Whether it keeps the budget, the margin for uncertainty included."""
-        if outcome.stopped or not outcome.candidate.tuned or not self.within_limits(outcome):
+        if not self.may_keep(outcome):
             return False
         if self.accuracy_drop is None:
             return True
         return outcome.drop.upper(self.confidence) <= self.accuracy_drop
+
+    def may_keep(self, outcome: Outcome) -> bool:
+        """Whether it keeps the budget by estimate, the margin for uncertainty aside."""
+        if outcome.stopped or not outcome.candidate.tuned or not self.within_limits(outcome):
+            return False
+        return self.accuracy_drop is None or outcome.drop.value <= self.accuracy_drop
+
+    def certainty(self, outcome: Outcome) -> float:
+        """How sure its drop is within what is allowed (one-sided): a share."""
+        return outcome.drop.certainty(self.accuracy_drop or 0.0)
 
     def excess(self, outcome: Outcome) -> float:
         """How far the drop, with its margin, is above what is allowed; 0 or less if it is not."""
@@ -74,6 +84,23 @@ class Goal:
         if self.accuracy_drop is not None:
             return min(tuned, key=self.excess, default=None)
         return min(outcomes, key=self._use, default=None)
+
+    def failure(self, outcome: Outcome) -> str:
+        """How it fails the budget, as the end of a sentence."""
+        if outcome.stopped:
+            return f"failed: {outcome.stopped}"
+        if self.accuracy_drop is not None:
+            return (
+                f"loses {100 * outcome.drop.value:.2f} points on the validation split, with a "
+                f"margin of {100 * self.margin(outcome):.2f} for its uncertainty, where "
+                f"{100 * self.accuracy_drop:.2f} are allowed"
+            )
+        costs = (
+            f"{outcome.costs[name]:,.4g} {name} where {limit:,.4g} are allowed"
+            for name, limit in self.limits.items()
+            if (outcome.costs[name] or 0) > limit
+        )
+        return f"takes {' and '.join(costs)}"
 
     def _use(self, outcome: Outcome) -> float:
         """The largest share of a limit that it takes."""

@@ -26,6 +26,12 @@ class Estimate:
         """What it is below, with this confidence (one-sided, normal approximation)."""
         return self.value + margin(self.error, confidence)
 
+    def certainty(self, bound: float) -> float:
+        """How sure it is that the quantity is at most `bound`: the inverse of `upper`."""
+        if not self.error:
+            return float(self.value <= bound)
+        return statistics.NormalDist().cdf((bound - self.value) / self.error)
+
 
 def margin(error: float, confidence: float) -> float:
     """How far the truth may lie above an estimate with this standard error."""

@@ -137,6 +137,9 @@ class Study:
     def why(self, number: int) -> str | None:
         return self._study.get_trials(deepcopy=False)[number].user_attrs.get(_WHY)
 
+    def refuted(self, number: int) -> None:
+        """The trials are counted: there are no more for it."""
+
     def _share(self, outcome: Outcome) -> float:
         return (outcome.costs.get(self._cost) or 0.0) / self._dense
 

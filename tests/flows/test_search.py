@@ -46,6 +46,7 @@ def test_the_smallest_model_within_a_drop(searched, tmp_path):
     chosen = next(trial for trial in step.trials if trial.number == step.chosen)
     assert chosen.status == "kept"
     assert report.winner.drop.value + report.winner.drop.margin <= 0.05
+    assert report.winner.certainty >= 0.95
     assert report.winner.costs["bytes"] < 0.6 * report.dense.costs["bytes"]
     assert report.winner.test.trials == 2
     assert len(step.sensitivity.curves) == 3
@@ -174,11 +175,25 @@ def test_an_n_of_m_pattern_takes_as_many_layers_as_the_budget_allows(searched):
 
 @pytest.mark.slow
 def test_a_budget_that_nothing_meets_says_what_the_best_is(searched, tmp_path):
+    harmful = {"epochs": 1, "learning_rate": 5.0}
     with pytest.raises(RuntimeError, match=r"the best, .* loses .* points .* where 0.00"):
-        searched(budget={"accuracy_drop": 0.0}, search={"confidence": 0.9999})
+        searched(budget={"accuracy_drop": 0.0}, fine_tune=harmful)
     assert not (tmp_path / "out" / "search.json").exists()
     with pytest.raises(RuntimeError, match=r"the best, .* takes .* bytes where 10 are allowed"):
         searched(budget={"bytes": 10})
+
+
+def test_where_nothing_is_sure_the_likeliest_is_taken_and_said_to_be(searched, tmp_path):
+    """More trained and pruned models are better here, but never for sure by 0.999999."""
+    report = searched(
+        budget={"accuracy_drop": 0.0}, search={"confidence": 0.999999, "fresh_seeds": 2}
+    )
+    assert 0.5 <= report.winner.certainty < 0.999999
+    assert report.winner.drop.value <= 0 < report.winner.drop.value + report.winner.drop.margin
+    (notice,) = [n for n in report.notices if "could be shown" in n]
+    assert "On 400 validation examples" in notice
+    assert f"{report.winner.name} does with {report.winner.certainty:.0%}" in notice
+    assert "sure to do so" in (tmp_path / "out" / "search.html").read_text()
 
 
 def test_sensitivity_is_printed_and_drawn(tmp_path, shared_store, capsys, prefect_server):

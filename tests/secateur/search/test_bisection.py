@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,11 +106,68 @@ def test_a_model_that_training_made_larger_is_followed_by_the_next():
 
 
 def test_turns_ask_one_after_the_other():
-    waypoints = _waypoints(5)
+    waypoints, numbers = _waypoints(5), itertools.count()
     goal = Goal(None, None, {"flops": 9_800}, 0.95)
-    both = Turns([Bisection(goal, waypoints), Bisection(goal, waypoints)])
+    both = Turns([Bisection(goal, waypoints, numbers) for _ in range(2)])
     tried = _run(both, waypoints, lambda p, _: ({"flops": 10_000 - 100 * (p + 1)}, 0.0))
     assert tried == [(1, True), (1, True)]
+
+
+@given(st.integers(1, 60), st.lists(st.integers(-1, 60), min_size=2, max_size=2), st.integers(1, 3))
+def test_a_way_has_to_beat_the_one_before(number, last, most):
+    """Each way keeps the drop up to a place of its own; the best of both is found."""
+    goal, numbers = Goal("bytes", 0.01, {}, 0.95), itertools.count()
+    waypoints = _waypoints(number)
+    ways = [Bisection(goal, waypoints, numbers) for _ in range(2)]
+    both, best, tried = Turns(ways), [-1, -1], []
+    while asked := both.ask(most):
+        for candidate in asked:
+            place = _place(waypoints, candidate)
+            way = 0 if ways[0].has(candidate.number) else 1
+            tried.append((way, place))
+            kept = place <= last[way]
+            both.tell(Outcome(candidate, {}, [], Estimate(0.0 if kept else 0.05, 0.0)))
+            best[way] = max(best[way], place if kept else -1)
+    ends = [min(place, number - 1) for place in last]
+    assert max(best) == max(*ends, -1)
+    assert all(place > ends[0] for way, place in tried if way == 1)
+    if ends[1] <= ends[0] < number - 1:
+        assert sum(way for way, _ in tried) == 1 or ends[0] == -1
+    assert len(set(tried)) == len(tried)
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.data())
+def test_what_is_refuted_gives_way_to_what_costs_more(number, last, data):
+    """After all trials are over, the best is refuted; what is found then is below the refuted."""
+    goal, waypoints = Goal("bytes", 0.01, {}, 0.95), _waypoints(number)
+    truth = data.draw(st.integers(-1, last))
+    both, kept, tried = Turns([Bisection(goal, waypoints)]), {}, []
+    limit = last
+    for _ in range(number + 2):
+        while asked := both.ask(1):
+            (candidate,) = asked
+            place = _place(waypoints, candidate)
+            tried.append(place)
+            good = place <= limit
+            if good:
+                kept[place] = candidate.number
+            both.tell(Outcome(candidate, {}, [], Estimate(0.0 if good else 0.05, 0.0)))
+        if not kept or max(kept) <= truth:
+            break
+        both.refuted(kept.pop(max(kept)))
+        limit = truth  # trials from now on say what fresh seeds say
+    assert max(kept, default=-1) == min(truth, number - 1)
+    assert len(set(tried)) == len(tried)
+
+
+def test_a_model_whose_costs_were_refuted_is_followed_by_the_next():
+    waypoints, goal = _waypoints(20), Goal(None, None, {"bytes": 900}, 0.95)
+    strategy = Bisection(goal, waypoints)
+    tried = _run(strategy, waypoints, lambda p, _: ({"bytes": 1000 - 10 * p}, 0.0))
+    assert tried[-1] == (10, True)
+    strategy.refuted(len(tried) - 1)
+    again = _run(strategy, waypoints, lambda p, _: ({"bytes": 1000 - 10 * p}, 0.0))
+    assert again == [(11, True)]
 
 
 def test_a_stopped_candidate_does_not_keep_the_budget():

@@ -50,3 +50,26 @@ def test_a_cost_that_is_unknown_keeps_no_limit():
     candidate = Candidate(0, "a", TargetConfig(ratio=0.5))
     outcome = Outcome(candidate, {"flops": None}, [DENSE], Estimate(0.0, 0.0))
     assert not goal.keeps(outcome)
+
+
+def test_certainty_is_the_confidence_that_a_drop_is_kept_with():
+    outcome = _outcome(0, wrong_too=15)
+    sure = Goal("bytes", 0.02, {}, 0.95).certainty(outcome)
+    assert 0.5 < sure < 0.95
+    assert Goal("bytes", 0.02, {}, sure - 1e-6).keeps(outcome)
+    assert not Goal("bytes", 0.02, {}, sure + 1e-6).keeps(outcome)
+
+
+def test_what_may_keep_the_budget_does_by_estimate():
+    goal = Goal("bytes", 0.02, {}, 0.95)
+    assert [goal.may_keep(_outcome(n, wrong_too=n)) for n in (15, 20, 21)] == [True, True, False]
+    assert not goal.may_keep(_outcome(0, tuned=False))
+    assert not goal.may_keep(_outcome(0, stopped="Slow."))
+
+
+def test_a_failure_says_what_was_allowed():
+    lost = Goal("bytes", 0.01, {}, 0.95).failure(_outcome(0, wrong_too=20))
+    assert lost.startswith("loses 2.00 points")
+    assert lost.endswith("where 1.00 are allowed")
+    large = Goal(None, None, {"bytes": 99}, 0.95)
+    assert large.failure(_outcome(0)) == "takes 100 bytes where 99 are allowed"
