@@ -58,7 +58,8 @@ class SearchConfig(BaseModel):
     strategy: Literal["bisection", "guided", "tpe", "nsga2"] = Field(
         default="guided",
         description="bisection (on one ratio for the whole model), guided (bisection along ratios "
-        "by layer that cost equal marginal loss, from the sensitivity of the layers), tpe (Optuna, "
+        "by layer that cost equal marginal loss, from the sensitivity of the layers, then on one "
+        "ratio as far as that costs less), tpe (Optuna, "
         "ratios by layer), nsga2 (Optuna, ratios by layer for two objectives).",
     )
     seeds: int = Field(
@@ -68,8 +69,8 @@ class SearchConfig(BaseModel):
         default=3,
         ge=1,
         le=100,
-        description="New seeds that the winner is fine-tuned with before it is reported; one that "
-        "does not keep the budget on them gives way to the next.",
+        description="New seeds that the winner is fine-tuned with before it is reported; if it "
+        "does not keep the budget on them, the search goes on without it.",
     )
     confidence: float = Field(
         default=0.95,
