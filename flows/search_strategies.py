@@ -16,6 +16,7 @@ from secateur.search.candidate import Strategy
 from secateur.search.curves import Sensitivity
 from secateur.search.goal import Goal
 from secateur.search.halving import default_rungs
+from secateur.search.polish import Polish
 from secateur.search.schema import Waypoints
 from secateur.search.target_config import by_layer
 from secateur.search.turns import Turns
@@ -66,7 +67,18 @@ def make_strategy(
         return _study(p, run, ground, goal, waypoints("loss"), sensitivity, whole)
     if p.search.strategy == "bisection" or run.target.pattern == "layer":
         return bisection("ratio")
-    return Turns([bisection("loss"), bisection("ratio")])
+    ways = Turns([bisection("loss"), bisection("ratio")])
+    if goal.accuracy_drop is None:
+        return ways
+    return Polish(
+        ways,
+        goal,
+        [curve for curve in sensitivity.curves if curve.points],
+        functools.partial(by_layer, run.target),
+        by_flops=measure == "flops",
+        step=run.target.round_to,
+        numbers=numbers,
+    )
 
 
 def _guess(found: Waypoints, goal: Goal, whole: dict[str, float]) -> int | None:

@@ -116,6 +116,11 @@ class Bisection:
         """Predicted cost of the last waypoint that kept a drop of accuracy, if there is one."""
         return self._cost(max(self._kept)) if self._kept else None
 
+    @property
+    def best(self) -> dict[str, float] | None:
+        """Share of each layer that goes there."""
+        return self._points[max(self._kept)].layers if self._kept else None
+
     def start_below(self, cost: int) -> None:
         """Leaves out the waypoints that cost as much or more, and starts with the first of the
         others."""

@@ -11,9 +11,10 @@ import numpy as np
 from secateur.evaluation.flops import UnknownFlops, total_flops
 from secateur.models.weights import prunable_weights
 from secateur.search.latency_table import LatencyTable
-from secateur.search.schema import Prediction
+from secateur.search.schema import Prediction, Waypoint
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
+from secateur.sparsity.masks import Masks
 from secateur.sparsity.select import select
 from secateur.structure.layers import LayerRemoval
 from secateur.structure.pruning import choose_for
@@ -60,21 +61,32 @@ class Predictor:
             flops=counted,
         )
 
-    def after(self, target: TargetConfig) -> Prediction:
-        """The model after a one-shot target.
+    def waypoint(self, target: TargetConfig) -> Waypoint:
+        """A one-shot target with what it leaves of the model, its latency aside.
 
         Raises:
             ValueError: If the target fits nothing; see `select` and `choose`.
         """
         if target.cuts:
-            return self._after_cut(target)
-        assert self._scores is not None
-        masks = select(self._scores, target, layers=self._layouts)
-        nonzero = sum(
-            int((~zero & masks[path] if path in masks else ~zero).sum())
-            for path, zero in self._zero.items()
-        )
-        return self.dense().model_copy(update={"nonzero": nonzero})
+            removal = self._removal(target)
+            cost, layers = self._after_cut(removal), _channels(removal)
+        else:
+            assert self._scores is not None
+            masks = select(self._scores, target, layers=self._layouts)
+            nonzero = sum(
+                int((~zero & masks[path] if path in masks else ~zero).sum())
+                for path, zero in self._zero.items()
+            )
+            cost, layers = self.dense().model_copy(update={"nonzero": nonzero}), self._shares(masks)
+        return Waypoint(target=target, cost=cost, layers=layers)
+
+    def _shares(self, masks: Masks) -> dict[str, float]:
+        sizes: dict[str, list[int]] = {}
+        for path in masks:
+            known = sizes.setdefault(self._layouts[path].layer, [0, 0])
+            known[0] += masks.size(path)
+            known[1] += masks.kept(path)
+        return {layer: 1 - left / size for layer, (size, left) in sizes.items()}
 
     def latency(self, target: TargetConfig) -> float | None:
         """Share of the dense model's latency that a target leaves; None without a table.
@@ -101,8 +113,7 @@ class Predictor:
             loss=self._loss,
         )
 
-    def _after_cut(self, target: TargetConfig) -> Prediction:
-        removal = self._removal(target)
+    def _after_cut(self, removal: Removal | LayerRemoval) -> Prediction:
         try:
             counted: int | None = removal.flops
         except UnknownFlops:
@@ -117,3 +128,13 @@ class Predictor:
                 if not any(path.startswith(prefix) for prefix in gone)
             )
         return Prediction(parameters=removal.parameters, nonzero=nonzero, flops=counted)
+
+
+def _channels(removal: Removal | LayerRemoval) -> dict[str, float]:
+    """By the path of the layer, heads as well."""
+    if not isinstance(removal, Removal):
+        return {}
+    return {
+        name.removesuffix(" (heads)"): 1 - after / before
+        for name, (before, after) in removal.layer_widths.items()
+    }

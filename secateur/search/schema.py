@@ -30,6 +30,10 @@ class Waypoint(_Part):
 
     target: TargetConfig
     cost: Prediction
+    layers: dict[str, float] = Field(
+        default_factory=dict,
+        description="Share of each layer's weights or channels that goes; empty for whole layers.",
+    )
     latency: float | None = Field(
         None, description="Share of the dense model's latency, by the table of this machine."
     )

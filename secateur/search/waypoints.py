@@ -42,7 +42,7 @@ def by_ratio(predictor: Predictor, target: TargetConfig, measure: str) -> Waypoi
     goals = [STEP**i for i in range(1, 200) if STEP**i >= _LEAST]
     made = (amount(target, ratio=round(1 - goal, 6), **how, **own) for goal in goals)
     dense = predictor.dense()
-    points = [Waypoint(target=each, cost=predictor.after(each)) for each in made]
+    points = [predictor.waypoint(each) for each in made]
     return _waypoints(predictor, measure, _falling(points, dense, measure))
 
 
@@ -72,7 +72,7 @@ def by_loss(
             for _, layer, ratio in steps[:number]:
                 ratios[layer] = ratio
             each = make(ratios)
-            known[number] = Waypoint(target=each, cost=predictor.after(each))
+            known[number] = predictor.waypoint(each)
         return known[number]
 
     dense = predictor.dense()

@@ -56,14 +56,34 @@ TARGETS = [
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_predictions_are_exact(make, target):
     model, wanted = make(), TargetConfig(**target)
-    found = _predictor(model).after(wanted)
+    found = _predictor(model).waypoint(wanted).cost
     assert (found.parameters, found.nonzero, found.flops) == _built(model, wanted)
+
+
+@pytest.mark.parametrize("make", [models.plain, models.residual])
+def test_shares_of_layers_are_those_of_the_masks_and_of_the_widths(make):
+    model, scores = make(), models.scores(make())
+    wanted = TargetConfig(ratio=0.7, allocation="lamp")
+    masks = select(scores, wanted, layers=describe(model))
+    shares = {path.rpartition("/")[0]: float((~masks[path]).mean()) for path in masks}
+    assert _predictor(model).waypoint(wanted).layers == pytest.approx(shares)
+
+    wanted = TargetConfig(pattern="channel", ratio=0.5, measure="flops")
+    small = cut(model, scores, wanted, data=models.data(), loss=models.loss()).model
+    found = _predictor(model).waypoint(wanted).layers
+    before, after = (
+        {w.layer.name: w.variable.shape[-1] for w in prunable_weights(m)} for m in (model, small)
+    )
+    assert set(found) <= set(before)
+    for name, share in found.items():
+        assert share == pytest.approx(1 - after[name] / before[name])
+    assert any(found.values())
 
 
 def test_predictions_of_whole_layers_are_exact():
     model = models.residual()
     wanted = TargetConfig(pattern="layer", ratio=0.5)
-    found = _predictor(model).after(wanted)
+    found = _predictor(model).waypoint(wanted).cost
     assert (found.parameters, found.nonzero, found.flops) == _built(model, wanted)
 
 
@@ -71,7 +91,7 @@ def test_zeros_that_are_there_do_not_count_twice():
     model = models.plain()
     kernel = model.get_layer("hidden").kernel
     kernel.assign(kernel.numpy() * (np.arange(12) % 2))
-    found = _predictor(model).after(TargetConfig(ratio=0.2))
+    found = _predictor(model).waypoint(TargetConfig(ratio=0.2)).cost
     assert found.nonzero == _built(model, TargetConfig(ratio=0.2))[1]
 
 
@@ -107,7 +127,7 @@ def test_waypoints_fall_step_by_step(target, measure):
         costs = _check_falling(found)
         assert costs[-1] < 0.25 * costs[0]
         for point in found.points[:: max(1, len(found.points) // 3)]:
-            assert point.cost == predictor.after(point.target)
+            assert point == predictor.waypoint(point.target)
 
 
 def _sensitivity(losses, sizes, pattern="weight"):
