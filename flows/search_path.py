@@ -11,6 +11,8 @@ from tasks.search_report import StepFound
 
 _CONFIRMED = 4
 """How many candidates are trained on fresh seeds before the search gives up."""
+_BACK = 0.1
+"""How much more the one after the first that failed costs at least; doubled each time."""
 _LIKELY = 2
 """How many are, where none was sure to keep the budget on the first seeds."""
 
@@ -47,16 +49,18 @@ class Path:
             for number, outcome in sorted(self.told.items())
         ]
         found.ranked = found.goal.ranked(found.outcomes)
-        found.chosen = next((o.candidate.number for o in self._left()), None)
+        best = self._next()
+        found.chosen = best.candidate.number if best else None
 
     def confirm(self, seeds: Sequence[int], notices: list[str]) -> Outcome | None:
         """The best candidate that keeps the budget on fresh seeds as well; None without one.
 
-        One that fails gives way to the next, after the strategy looked again without it.
+        One that fails gives way to the next, after the strategy looked again without it; those
+        that cost hardly more are passed over, for they would fail as well.
         """
         found = self.found
-        while len(found.fresh) < _CONFIRMED and (left := self._left()):
-            fresh = self._anew(left[0], seeds)
+        while len(found.fresh) < _CONFIRMED and (best := self._next()):
+            fresh = self._anew(best, seeds)
             if found.goal.keeps(fresh):
                 return fresh
             found.fresh.append(fresh)
@@ -83,9 +87,16 @@ class Path:
             found.chosen = best.candidate.number
         return best
 
-    def _left(self) -> list[Outcome]:
-        refuted = {fresh.candidate.number for fresh in self.found.fresh}
-        return [o for o in self.found.ranked if o.candidate.number not in refuted]
+    def _next(self) -> Outcome | None:
+        """The best that was not refuted and costs enough more than the last that was."""
+        found, name = self.found, self.found.goal.objective
+        refuted = {fresh.candidate.number for fresh in found.fresh}
+        left = [o for o in found.ranked if o.candidate.number not in refuted]
+        cost = found.fresh[-1].costs.get(name) if name and found.fresh else None
+        if not left or cost is None:
+            return left[0] if left else None
+        least = cost * (1 + _BACK * 2 ** (len(found.fresh) - 1))
+        return next((o for o in left if (o.costs[name or ""] or 0) >= least), left[-1])
 
     def _anew(self, outcome: Outcome, seeds: Sequence[int]) -> Outcome:
         whole = replace(outcome.candidate, rungs=())
