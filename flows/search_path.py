@@ -9,7 +9,7 @@ from flows.candidates import Trials
 from secateur.search.candidate import Outcome, Strategy
 from tasks.search_report import StepFound
 
-_CONFIRMED = 4
+_CONFIRMED = 6
 """How many candidates are trained on fresh seeds before the search gives up."""
 _BACK = 0.1
 """How much more the one after the first that failed costs at least; doubled each time."""
