@@ -142,7 +142,8 @@ class SearchParameters(SensitivityParameters):
     @property
     def expected(self) -> int:
         """About how many trainings there will be."""
-        each = self.search.trials if self.search.strategy in ("tpe", "nsga2") else 6
+        usual = {"tpe": self.search.trials, "nsga2": self.search.trials, "bisection": 6}
+        each = usual.get(self.search.strategy, 6 if self.budget.limits else 12)
         return each * self.search.seeds * len(self.target.pattern) + self.search.fresh_seeds
 
     def _check_choices(self) -> None:

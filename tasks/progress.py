@@ -81,7 +81,7 @@ def counted(what: str, total: int) -> Iterator[Callable[[str, str | None], None]
         failed += error is not None
         for display in displays:
             display.count(name, error)
-        in_ui.advance(done, f"{done} of {total} {what}, {failed} failed")
+        in_ui.advance(done, f"{done} of {max(done, total)} {what}, {failed} failed")
 
     try:
         yield count

@@ -59,8 +59,8 @@ class SearchConfig(BaseModel):
         default="guided",
         description="bisection (on one ratio for the whole model), guided (bisection along ratios "
         "by layer that cost equal marginal loss, from the sensitivity of the layers, then on one "
-        "ratio as far as that costs less), tpe (Optuna, "
-        "ratios by layer), nsga2 (Optuna, ratios by layer for two objectives).",
+        "ratio as far as that costs less, then single layers of the best give up more), tpe "
+        "(Optuna, ratios by layer), nsga2 (Optuna, ratios by layer for two objectives).",
     )
     seeds: int = Field(
         default=1, ge=1, le=100, description="Seeds of fine-tuning for each candidate."
