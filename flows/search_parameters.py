@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.parameters import PruneParameters, Seed
 from flows.publish import PublishConfig
@@ -57,6 +58,16 @@ class SensitivityParameters(BaseModel):
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
     output: Path = Field(default=Path("out"), description="The folder of the results.")
+
+    @model_validator(mode="after")
+    def _choose_pattern(self) -> Self:
+        if not self.target.pattern:
+            target = self.target.model_copy(update={"pattern": (self._usual_pattern(),)})
+            self.__dict__["target"] = target  # a frozen model lets nothing else through
+        return self
+
+    def _usual_pattern(self) -> str:
+        return "weight"
 
     def check(self) -> list[PruneParameters]:
         """Refuses what can be known to fail before any work.
@@ -169,8 +180,16 @@ class SearchParameters(SensitivityParameters):
         if "latency_ms" in (self.goals, *limits):
             check_runtime()
 
+    @property
+    def _wanted(self) -> list[str]:
+        """The costs in question."""
+        return [self.goals] if self.goals else list(self.budget.limits)
+
+    def _usual_pattern(self) -> str:
+        return "weight" if set(self._wanted) <= set(_LOWERS[False]) else "channel"
+
     def _check_patterns(self) -> None:
-        wanted = [self.goals] if self.goals else list(self.budget.limits)
+        wanted = self._wanted
         what = "objective" if self.goals else "budget"
         for target in self.target.targets():
             if not set(wanted) & set(_LOWERS[target.cuts]):

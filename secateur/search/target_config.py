@@ -21,12 +21,12 @@ class SearchTarget(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
 
     pattern: tuple[str, ...] = Field(
-        default=("weight",),
-        min_length=1,
+        default=(),
         max_length=3,
         description="What goes together: weight, N:M such as 2:4, blocks such as 1x4, channel, "
         "head or layer; or several in turn, such as layer,channel,weight: what is removed for good "
-        "goes first.",
+        "goes first. Default: weight; in a search by FLOPs, parameters or milliseconds channel, as "
+        "zeros do not lower those.",
     )
     allocation: Literal["global", "uniform", "erk", "lamp"] = Field(
         default="global",

@@ -125,9 +125,29 @@ def test_the_most_accurate_model_that_fits(searched):
     assert report.kept_on_test
 
 
+@pytest.mark.parametrize(
+    ("asked", "pattern"),
+    [
+        ({"budget": {"accuracy_drop": 0.01}}, "weight"),
+        ({"budget": {"bytes": "50KB"}}, "weight"),
+        ({"budget": {"accuracy_drop": 0.01}, "objective": "parameters"}, "channel"),
+        ({"budget": {"flops": 0.4}}, "channel"),
+        ({"budget": {"latency_ms": 2, "bytes": "50KB"}}, "channel"),
+        ({"budget": {"bytes": "50KB"}, "target": {"pattern": ["2:4"]}}, "2:4"),
+    ],
+)
+def test_the_usual_pattern_lowers_what_is_asked_for(asked, pattern):
+    from flows.search_parameters import SearchParameters
+
+    p = SearchParameters.model_validate(asked)
+    assert p.target.pattern == (pattern,)
+    assert SearchParameters.model_validate(p.model_dump(mode="json")) == p
+    assert [run.target.pattern for run in p.check()] == [pattern]
+
+
 @pytest.mark.slow
 def test_flops_are_met_without_trying(searched):
-    report = searched(budget={"flops": 0.4}, target={"pattern": ["channel"]})
+    report = searched(budget={"flops": 0.4})
     whole, found = report.dense.costs["flops"], report.winner.costs["flops"]
     assert 0.3 * whole < found <= 0.4 * whole
     assert all(trial.tuned for step in report.steps for trial in step.trials)
@@ -216,8 +236,17 @@ def test_sensitivity_is_printed_and_drawn(tmp_path, shared_store, capsys, prefec
         ([], "budget is missing"),
         (["--budget.accuracy_drop", "0.01", "--budget.flops", "0.5"], "keep one of them"),
         (["--budget.bytes", "50KB", "--objective", "bytes"], "leave objective out"),
-        (["--budget.flops", "0.5"], "zeros make a model no cheaper"),
-        (["--budget.accuracy_drop", "0.01", "--objective", "flops"], "use pattern channel"),
+        (
+            ["--budget.flops", "0.5", "--target.pattern", "weight"],
+            "zeros make a model no cheaper",
+        ),
+        (
+            [
+                *("--budget.accuracy_drop", "0.01", "--objective", "flops"),
+                *("--target.pattern", "weight"),
+            ],
+            "use pattern channel",
+        ),
         (["--budget.accuracy_drop", "2"], "budget.accuracy_drop is '2'"),
         (["--budget.bytes", "little"], "budget.bytes is 'little'"),
         (
