@@ -29,7 +29,6 @@ from secateur.report.sweep import spread
 from secateur.search.candidate import Outcome
 from secateur.search.curves import Sensitivity
 from secateur.search.goal import Goal
-from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from tasks.announce import announce
 from tasks.connection import shown_only
@@ -158,7 +157,7 @@ def gather(parameters: dict[str, Any], found: Found) -> SearchReport:
             name=fresh.candidate.name,
             seeds=[final.seed for final in found.finals],
             seed=best.seed,
-            layers=_layers(fresh.candidate.target),
+            layers={layer: share for layer, share in fresh.candidate.layers.items() if share},
             drop=_drop(goal, fresh),
             certainty=None if goal.accuracy_drop is None else goal.certainty(fresh),
             validation=spread(float(run.mean()) for run in fresh.right),
@@ -229,12 +228,6 @@ def _status(goal: Goal, outcome: Outcome) -> tuple[Any, str]:
 
 def _drop(goal: Goal, outcome: Outcome) -> Drop:
     return Drop(value=outcome.drop.value, error=outcome.drop.error, margin=goal.margin(outcome))
-
-
-def _layers(target: TargetConfig) -> dict[str, float]:
-    if isinstance(target.allocation, dict):
-        return {name.replace("[[]", "["): r for name, r in target.allocation.items()}
-    return {}
 
 
 def _accuracy(reference: Reference) -> float:

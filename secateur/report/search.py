@@ -63,7 +63,7 @@ class Winner(_Part):
     name: str
     seeds: list[int] = Field(description="The fresh seeds.")
     seed: int = Field(description="The one whose model was written: best on validation.")
-    layers: dict[str, float] = Field(description="Ratio of each layer that was given one.")
+    layers: dict[str, float] = Field(description="Share of each layer that goes.")
     drop: Drop
     certainty: float | None = Field(
         None,

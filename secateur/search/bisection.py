@@ -151,7 +151,8 @@ class Bisection:
     def _candidate(self, place: int, tuned: bool) -> Candidate:
         number = next(self._numbers)
         self._places[number] = place
-        return Candidate(number, self._name(self._points[place]), self._points[place].target, tuned)
+        point = self._points[place]
+        return Candidate(number, self._name(point), point.target, tuned, layers=point.layers)
 
     def _name(self, point: Waypoint) -> str:
         whole, left = (getattr(cost, self._measure) for cost in (self._dense, point.cost))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ class Candidate:
         tuned: Whether it is fine-tuned; one whose costs alone are in question is not.
         rungs: Epochs of fine-tuning after which it is looked at, up to the last one to be run;
             empty for all epochs in one go.
+        layers: Share of each layer that goes; empty where it is not known, as of whole layers.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Candidate:
     target: TargetConfig
     tuned: bool = True
     rungs: tuple[int, ...] = ()
+    layers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ class Polish:
             self._tries -= 1
             ratios = {**self._base, layer: self._next(layer)}
             name = f"{layer} at {1 - ratios[layer]:.1%}"
-            found.append(Candidate(next(self._numbers), name, self._make(ratios)))
+            target = self._make(ratios)
+            found.append(Candidate(next(self._numbers), name, target, layers=ratios))
             self._asked[found[-1].number] = (layer, ratios)
         return found
 

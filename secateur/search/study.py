@@ -85,8 +85,9 @@ class Study:
         return self._candidate(trial.number, left, 1)
 
     def _candidate(self, number: int, left: Mapping[str, float], rung: int) -> Candidate:
-        target = self._make({layer: round(1 - share, 6) for layer, share in left.items()})
-        return Candidate(number, f"trial {number}", target, True, self._rungs[:rung])
+        ratios = {layer: round(1 - share, 6) for layer, share in left.items()}
+        target, rungs = self._make(ratios), self._rungs[:rung]
+        return Candidate(number, f"trial {number}", target, rungs=rungs, layers=ratios)
 
     def _look_around(self) -> None:
         """Takes up trials that are finished, and those whose process is gone."""

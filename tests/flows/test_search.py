@@ -47,6 +47,8 @@ def test_the_smallest_model_within_a_drop(searched, tmp_path):
     assert chosen.status == "kept"
     assert report.winner.drop.value + report.winner.drop.margin <= 0.05
     assert report.winner.certainty >= 0.95
+    assert 0 < max(report.winner.layers.values()) < 1
+    assert set(report.winner.layers) <= {"dense_1", "dense_2", "logits"}
     assert report.winner.costs["bytes"] < 0.6 * report.dense.costs["bytes"]
     assert report.winner.test.trials == 2
     assert len(step.sensitivity.curves) == 3
