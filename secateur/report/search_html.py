@@ -40,6 +40,7 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th { vertical-align: bottom; }
 th:first-child, td:first-child, th.why, td.why { text-align: left; }
 .why { min-width: 18rem; }
+.trials td:nth-child(2) { white-space: nowrap; text-align: left; }
 tr.chosen { font-weight: 600; background: var(--soft); }
 .scroll { overflow-x: auto; }
 pre { background: var(--soft); padding: 1rem; overflow-x: auto; }
@@ -61,7 +62,7 @@ figure { margin: 1rem 0; } figure img { max-width: 100%; background: #fff; borde
 <h2>{{ step.heading }}</h2>
 <p>{{ step.text }}</p>
 <figure><img alt="Trials: validation accuracy against cost" src="{{ step.picture }}"></figure>
-<div class="scroll"><table>
+<div class="scroll"><table class="trials">
 <tr>{% for cell in step.header %}
 <th{% if loop.last %} class="why"{% endif %}>{{ cell }}</th>{% endfor %}</tr>
 {% for row in step.rows %}
