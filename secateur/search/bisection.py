@@ -96,13 +96,15 @@ class Bisection:
         return None
 
     def refuted(self, number: int) -> None:
-        """Goes back to what costs more: between the last that kept the budget, if any, and this."""
+        """Goes back to what costs more: between the last that kept the budget, if any, and this.
+
+        What costs less than this counts as refuted as well.
+        """
         place = self._places[number]
         if self._tuning:
-            self._kept.discard(place)
             self._missed.add(place)
-            self._high = place
-            self._low = max((kept for kept in self._kept if kept < place), default=self._least)
+            self._kept = {kept for kept in self._kept if kept < place}
+            self._high, self._low = place, max(self._kept | {self._least})
             self._over = self._low + 1 >= self._high
         else:
             self._low, self._high, self._over = place, place + 1, False

@@ -160,6 +160,19 @@ def test_what_is_refuted_gives_way_to_what_costs_more(number, last, data):
     assert len(set(tried)) == len(tried)
 
 
+def test_what_costs_less_than_the_refuted_is_refuted_as_well():
+    waypoints, goal = _waypoints(40), Goal("bytes", 0.01, {}, 0.95)
+    strategy = Bisection(goal, waypoints)
+    tried = _run(strategy, waypoints, lambda p, _: ({}, 0.0 if p <= 30 else 0.05))
+    places = [place for place, _ in tried]
+    assert strategy.cheapest == 999 - 30
+    refuted = max(place for place in places if place < 30)
+    strategy.refuted(places.index(refuted))
+    assert strategy.cheapest is None or strategy.cheapest > 999 - refuted
+    again = _run(strategy, waypoints, lambda p, _: ({}, 0.0))
+    assert again == [] or max(place for place, _ in again) < refuted
+
+
 def test_a_model_whose_costs_were_refuted_is_followed_by_the_next():
     waypoints, goal = _waypoints(20), Goal(None, None, {"bytes": 900}, 0.95)
     strategy = Bisection(goal, waypoints)
