@@ -5,7 +5,7 @@
 sensitivity: the curves of all layers beside a fresh copy of the model for each of their points, by
 turns; the ratio of the medians. grids: the cheapest model that `secateur search` finds within a
 drop of accuracy beside the cheapest point, by the same rule, of a uniform and of a global grid of
-ratios, every model with the same number of trained epochs (resnet_20 with fewer, and one seed).
+ratios, every model with the same number of trained epochs (resnet_20 with fewer, one seed, channels).
 budget: how often the model that a quick search of simple_net found keeps its budget on the test
 split, which had no part in the search.
 """
@@ -30,6 +30,8 @@ BUDGET = 0.01
 EPOCHS = {"resnet_20": (5, 3)}
 """Of training and of fine-tuning, where they are not `USUAL`."""
 USUAL = (10, 6)
+PATTERNS = (("channel", "flops"), ("weight", "bytes"))
+"""Of a large model the first only."""
 RATIOS = {
     "channel": (0.3, 0.5, 0.6, 0.7, 0.8, 0.9),
     "weight": (0.5, 0.7, 0.8, 0.9, 0.95, 0.98),
@@ -170,8 +172,9 @@ def grids(models: list[str], seeds: int, folder: Path) -> Iterator[str]:
     )
     yield "| --- | ---: | ---: | ---: | ---: |"
     for model in models:
-        own = range(1 if model in EPOCHS else seeds)
-        for pattern, objective in (("channel", "flops"), ("weight", "bytes")):
+        large = model in EPOCHS
+        own, asked = range(1 if large else seeds), PATTERNS[: 1 if large else 2]
+        for pattern, objective in asked:
             found: dict[str, list[Point]] = {}
             for seed in own:
                 out = folder / f"{model}-{pattern}-{seed}"
