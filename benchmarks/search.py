@@ -5,9 +5,9 @@
 sensitivity: the curves of all layers beside a fresh copy of the model for each of their points, by
 turns; the ratio of the medians. grids: the cheapest model that `secateur search` finds within a
 drop of accuracy beside the cheapest point, by the same rule, of a uniform and of a global grid of
-ratios, every model with the same number of trained epochs (resnet_20 with fewer, one seed, channels).
-budget: how often the model that a quick search of simple_net found keeps its budget on the test
-split, which had no part in the search.
+ratios, every model with the same number of trained epochs (resnet_20 with fewer, one seed, and
+channels only). budget: how often the model that a quick search of simple_net found keeps its budget
+on the test split, which had no part in the search.
 """
 
 from __future__ import annotations
