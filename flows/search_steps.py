@@ -22,7 +22,7 @@ from flows.search_wiring import (
 )
 from secateur.search.candidate import Outcome
 from secateur.search.curves import Sensitivity
-from secateur.search.goal import Goal
+from secateur.search.goal import UNITS, Goal
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from tasks.evaluate import evaluate
@@ -78,6 +78,9 @@ class Searching:
         text = (read(ground.sensitivity).directory / "sensitivity.json").read_text()
         sensitivity = Sensitivity.model_validate_json(text)
         goal = self._goal(place)
+        if goal.limits and all((self._known[n] or np.inf) <= v for n, v in goal.limits.items()):
+            own = " and ".join(f"{self._known[n]:,.4g} {UNITS[n]}" for n in goal.limits)
+            self._notices.append(f"The dense model keeps the budget as it is: it takes {own}.")
         path = Path(
             StepFound(p.target.pattern, goal, sensitivity),
             Trials(p, self._right, self._pool, self._count, self._measure),

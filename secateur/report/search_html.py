@@ -19,6 +19,7 @@ from secateur.report.search_tables import (
     winner_table,
 )
 from secateur.report.sensitivity_plots import write_png
+from secateur.search.goal import UNITS
 
 _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 <!doctype html>
@@ -130,7 +131,7 @@ def to_html(report: SearchReport, config: str) -> str:
 def _step(report: SearchReport, step) -> dict:
     header, rows = trial_table(step)
     told = [f"{100 * step.allowed:.2f} points of accuracy"] if step.allowed is not None else []
-    told += [f"{limit:,.4g} {name}" for name, limit in step.limits.items()]
+    told += [f"{limit:,.4g} {UNITS[name]}" for name, limit in step.limits.items()]
     tried = f"{len(step.trials)} trial{'s' if len(step.trials) != 1 else ''}"
     buffer = io.BytesIO()
     write_png([step.sensitivity], buffer)

@@ -96,7 +96,7 @@ class Goal:
                 f"{100 * self.accuracy_drop:.2f} are allowed"
             )
         costs = (
-            f"{outcome.costs[name]:,.4g} {name} where {limit:,.4g} are allowed"
+            f"{outcome.costs[name]:,.4g} {UNITS[name]} where {limit:,.4g} are allowed"
             for name, limit in self.limits.items()
             if (outcome.costs[name] or 0) > limit
         )

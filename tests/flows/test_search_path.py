@@ -113,4 +113,4 @@ def test_costs_are_not_likely_but_known():
     path, _ = _path(lambda place, fresh: 0.0, Goal(None, None, {"flops": 1.0}, 0.95))
     assert path.confirm(FRESH, []) is None
     assert path.likeliest(FRESH) is None
-    assert "flops where 1 are allowed" in path.nearest() or "nothing to try" in path.nearest()
+    assert "FLOPs where 1 are allowed" in path.nearest() or "nothing to try" in path.nearest()
