@@ -124,9 +124,10 @@ def sums(case: Case, x: np.ndarray, w: np.ndarray, g: np.ndarray) -> list[np.nda
     by_full, by_w = np.zeros_like(full), np.zeros_like(w)
     rows = tuple(range(x.ndim - 1))
     for at in itertools.product(*map(range, case.kernel)):
-        window = (slice(None),) + tuple(
-            slice(i * d, i * d + (n - 1) * s + 1, s)
-            for i, n, s, d in zip(at, out, case.strides, case.dilations, strict=True)
+        places = zip(at, out, case.strides, case.dilations, strict=True)
+        window = (
+            slice(None),
+            *(slice(i * d, i * d + (n - 1) * s + 1, s) for i, n, s, d in places),
         )
         seen = full[window]
         if case.op == "depthwise":
