@@ -120,7 +120,8 @@ def test_second_derivatives():
 
 
 def test_what_onednn_gets_right_is_left_to_tensorflow():
-    assert failing((1, 1), (2, 2), 15) and failing((1, 1), (1, 3), None)
+    assert failing((1, 1), (2, 2), 15)
+    assert failing((1, 1), (1, 3), None)
     assert not failing((1, 1), (2, 2), 16)
     assert not failing((1, 1), (1, 1), 4)
     assert not failing((1, 2), (2, 2), 4)
