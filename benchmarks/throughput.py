@@ -44,7 +44,8 @@ class Side:
     def epoch(self) -> float:
         """Trains one; its examples a second."""
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        assert stdin is not None
+        assert stdout is not None
         print("on", file=stdin, flush=True)
         return float(stdout.readline())
 

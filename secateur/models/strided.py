@@ -13,9 +13,10 @@ holds for whatever takes gradients there: this package, `fit` of Keras, layers o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow.python.framework import ops  # it has no public name
 
@@ -44,6 +45,28 @@ def failing(kernel: tuple[int | None, ...], strides: tuple[int, ...], channels: 
     """
     narrow = channels is None or channels < CHANNELS
     return narrow and all(size == 1 for size in kernel) and any(step > 1 for step in strides)
+
+
+def notices(layers: Iterable[keras.Layer]) -> list[str]:
+    """What to know of a model with such convolutions where this package is not; else nothing."""
+    kinds = keras.layers.Conv2D | keras.layers.Conv2DTranspose
+    found = [
+        layer.name
+        for layer in layers
+        if isinstance(layer, kinds)
+        and getattr(layer, "groups", 1) == 1  # grouped ones XLA computes
+        and layer.data_format == "channels_last"
+        and failing(layer.kernel_size, layer.strides, layer.kernel.shape[2])
+    ]
+    if not found:
+        return []
+    return [
+        f"Strided 1x1 convolutions of fewer than {CHANNELS} channels ({', '.join(found)}): TensorFlow "
+        "up to 2.21 with oneDNN computes their gradients wrongly, or the process dies. Secateur "
+        "computes them another way. To train the saved model on without it, set "
+        "TF_ENABLE_ONEDNN_OPTS=0 there, or call secateur.models.strided.mend() first. What the "
+        "model computes is right everywhere."
+    ]
 
 
 def _of_convolution(before: Gradient) -> Gradient:
