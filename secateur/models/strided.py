@@ -60,12 +60,13 @@ def notices(layers: Iterable[keras.Layer]) -> list[str]:
     ]
     if not found:
         return []
+    named = ", ".join(found)
     return [
-        f"Strided 1x1 convolutions of fewer than {CHANNELS} channels ({', '.join(found)}): TensorFlow "
-        "up to 2.21 with oneDNN computes their gradients wrongly, or the process dies. Secateur "
-        "computes them another way. To train the saved model on without it, set "
-        "TF_ENABLE_ONEDNN_OPTS=0 there, or call secateur.models.strided.mend() first. What the "
-        "model computes is right everywhere."
+        f"Strided 1x1 convolutions of fewer than {CHANNELS} channels ({named}): TensorFlow up to "
+        "2.21 with oneDNN computes their gradients wrongly, or the process dies. Secateur computes "
+        "them another way. To train the saved model on without it, set TF_ENABLE_ONEDNN_OPTS=0 "
+        "there, or call secateur.models.strided.mend() first. What the model computes is right "
+        "everywhere."
     ]
 
 
