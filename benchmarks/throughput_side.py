@@ -47,8 +47,8 @@ def text_transformer() -> keras.Model:
 
 
 MODELS: dict[str, tuple[Callable[[], keras.Model], int]] = {
-    "resnet_20": (resnet_20, 640),
-    "MobileNetV2": (mobilenet, 192),
+    "resnet_20": (resnet_20, 320),
+    "MobileNetV2": (mobilenet, 96),
     "lenet_5": (lenet_5, 3200),
     "text_transformer": (text_transformer, 640),
 }
