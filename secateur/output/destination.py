@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from secateur.output.folder import check_folder, locate
-from secateur.output.inputs import Input, check_inputs
+from secateur.output.inputs import Input, check_inputs, store_input
 from secateur.output.lock import held
 from secateur.output.strangers import refuse_names
 from secateur.output.switch import settled
@@ -56,7 +56,7 @@ class Destination:
             ValueError: As `check`.
         """
         folder = check_folder(self.folder)
-        check_inputs(folder, self.names, self.inputs)
+        check_inputs(folder, self.names, [*self.inputs, *store_input()])
         with held(folder):
             _check_names(folder, self.names)
             yield

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from secateur.datasets.config import DatasetConfig
 from secateur.models.config import ModelConfig
+from secateur.store.environment import cache_folder, setting
+from secateur.store.settings import VARIABLE
 
 Input = tuple[str, str]
 """The name of a parameter, and the file or folder that it names."""
@@ -22,6 +24,12 @@ def inputs_of(model: ModelConfig | None, dataset: DatasetConfig) -> list[Input]:
         name = dataset.name.partition(":")[0].partition("/")[0]
         found.append(("dataset.data_dir", os.path.join(dataset.data_dir, name)))
     return [(name, value) for name, value in found if value is not None]
+
+
+def store_input() -> list[Input]:
+    """The store, where that is a folder: whoever tidies it would take results for leftovers."""
+    location = setting(VARIABLE) or str(cache_folder() / "store")
+    return [] if "://" in location else [(VARIABLE, location)]
 
 
 def check_inputs(folder: Path, names: Iterable[str], inputs: Iterable[Input]) -> None:
@@ -46,8 +54,8 @@ def check_inputs(folder: Path, names: Iterable[str], inputs: Iterable[Input]) ->
                 )
         if place.is_dir() and folder.is_relative_to(place):
             raise ValueError(
-                f"output is {str(folder)!r}, which lies in what {label} names ({given!r}), so that "
-                "the next run would read the results; give another output folder."
+                f"output is {str(folder)!r}, which lies in what {label} names ({given!r}): results "
+                "do not belong in what runs read; give another output folder."
             )
 
 

@@ -142,6 +142,13 @@ def test_an_output_among_the_data_is_refused(tmp_path):
     Destination(tmp_path, NAMES, tuple(given)).check()
 
 
+def test_an_output_in_the_store_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "store").mkdir()  # that of the tests
+    assert "lies in what SECATEUR_STORE names" in _refused(tmp_path / "store" / "out")
+    monkeypatch.setenv("SECATEUR_STORE", "s3://bucket/store")
+    Destination(tmp_path / "store" / "out", NAMES).check()
+
+
 def test_every_parameter_that_names_a_file_is_an_input(tmp_path):
     model = ModelConfig(application="MobileNetV2", weights="w.h5")
     data = DatasetConfig(name="mnist/x:3.0.1", data_dir="d")
