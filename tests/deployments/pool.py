@@ -49,9 +49,9 @@ def run(command, environment, cwd=None):
 
 
 @contextlib.contextmanager
-def worker(client, log, *arguments, cwd=None):
+def worker(client, log, *arguments, cwd=None, python=sys.executable):
     """A worker of the pool; at the end of the block it is gone with all that it runs."""
-    command = [*PREFECT, "worker", "start", "--pool", "secateur", *arguments]
+    command = [python, *PREFECT[1:], "worker", "start", "--pool", "secateur", *arguments]
     with process(command, client, log, cwd=cwd) as running:
         try:
             yield running
