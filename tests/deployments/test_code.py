@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from secateur.flows.serving.definitions import FILE, read_definitions
-from tests.deployments.conftest import QUICK, SERVE, Api, process, until
+from tests.deployments.conftest import QUICK, SERVE, Api, free_port, process, until
 from tests.deployments.pool import DEPLOY, PREFECT, pool, run, worker
 
 pytestmark = pytest.mark.slow
 
+MEND = [sys.executable, "-m", "secateur.flows.cli", "deploy"]
 OWN = """
 from prefect import flow
 
@@ -113,23 +114,56 @@ def test_served_and_worked_among_other_flows(api, client, project):
     assert "sparsity 0.8" in run(script, own, project)
 
 
-def test_deployments_of_an_older_version_are_mended_by_deploying_again(api, client, tmp_path):
+def test_deployments_of_an_older_version_are_mended_by_one_command(api, client, tmp_path):
     run(DEPLOY, client)
     for definition in read_definitions():
         older = {"entrypoint": definition["entrypoint"].removeprefix("secateur.")}
         there = api.deployments()[definition["name"]]
         api(f"/deployments/{there['id']}", older, "PATCH")
+    _switch(api, "search", True)
+    api(f"/deployments/{api.deployments()['compress']['id']}", {"paused": True}, "PATCH")
     given = {**QUICK, "output": str(tmp_path / "out")}
     with worker(client, tmp_path / "worker.log", cwd=tmp_path):
         state = api.end(api.start("prune", given))["state"]
-        print(state["type"], state["name"], state["message"])
         assert state["type"] in {"FAILED", "CRASHED"}
         assert "No module named 'flows'" in state["message"]
-        run(DEPLOY, client)
+        run(MEND, client)
         wanted = {d["name"]: d["entrypoint"] for d in read_definitions()}
         there = api.deployments()
         assert {name: there[name]["entrypoint"] for name in wanted} == wanted
         _completes(api, "prune", given, tmp_path / "out")
+    on = {d["name"] for d in there.values() for s in d["schedules"] if s["active"]}
+    assert on == {"search"}
+    assert [name for name in wanted if there[name]["paused"]] == ["compress"]
+    _switch(api, "search", False)
+    run(MEND, client)
+    assert not any(s["active"] for d in api.deployments().values() for s in d["schedules"])
+
+
+def _switch(api, deployment, active):
+    found = api.deployments()[deployment]
+    schedule = found["schedules"][0]["id"]
+    api(f"/deployments/{found['id']}/schedules/{schedule}", {"active": active}, "PATCH")
+
+
+def test_what_cannot_be_deployed_is_one_sentence(environment, client, api):
+    def refused(**more):
+        done = subprocess.run(
+            MEND, env={**environment, **more}, capture_output=True, text=True, timeout=120
+        )
+        assert "Traceback" not in done.stderr
+        (line,) = [t for t in done.stderr.splitlines() if t.startswith("secateur deploy:")]
+        return done.returncode, line
+
+    code, line = refused()
+    assert (code, "PREFECT_API_URL is not set" in line) == (2, True)
+    nobody = f"http://127.0.0.1:{free_port()}/api"
+    code, line = refused(PREFECT_API_URL=nobody)
+    assert (code, nobody in line, "no Prefect server answers" in line) == (1, True, True)
+    api("/work_pools/secateur", method="DELETE")
+    code, line = refused(PREFECT_API_URL=client["PREFECT_API_URL"])
+    run([*PREFECT, "work-pool", "create", "secateur", "--type", "process"], client)
+    assert (code, "no work pool 'secateur'" in line) == (2, True)
 
 
 @pytest.fixture(scope="module")
