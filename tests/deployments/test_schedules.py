@@ -70,7 +70,7 @@ def _about(run, events):
 
 
 def test_runs_that_find_no_place_wait_or_are_left_out(api, at_work, tmp_path):
-    sweep = {**QUICK, "sweep": {"seed": [0, 1]}, "output": str(tmp_path / "out")}
+    sweep = {**QUICK, "sweep": {"fine_tune": {"seed": [0, 1]}}, "output": str(tmp_path / "out")}
     first = api.start("sweep-ratios", sweep)
     waiting = [api.start("transfer", {"transfer": {"source": "nowhere"}}) for _ in range(2)]
     until(lambda: api.state(first) == "RUNNING")
