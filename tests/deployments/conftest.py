@@ -55,6 +55,7 @@ def no_errors(log, but=None):
         but: A pattern of entries, each with its traceback, that are known.
     """
     entries = re.split(r"^(?=[\d:.]+ \| [A-Z]+ +\| )", log.read_text(), flags=re.MULTILINE)
+    assert any("| INFO " in entry for entry in entries)  # what its services say does arrive
     wrong = r"\| (ERROR|CRITICAL) +\||^Traceback|dead letter"
     found = [entry for entry in entries if re.search(wrong, entry, re.MULTILINE)]
     found = [entry for entry in found if not (but and re.search(but, entry, re.DOTALL))]
@@ -170,6 +171,7 @@ def environment(home):
         "PREFECT_HOME": str(home / "prefect"),
         "SECATEUR_STORE": str(home / "store"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_SERVER_LOGGING_LEVEL": "INFO",
     }
     for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_PORT", "PREFECT_PROFILES_PATH"):
         own.pop(name, None)

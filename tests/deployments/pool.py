@@ -11,7 +11,7 @@ import psutil
 from secateur.flows.serving.definitions import FILE
 from tests.deployments.conftest import Api, free_port, no_errors, process, until
 
-AGAIN = r"Failed in consume_loop\n.*in reactive_evaluation\n.*sqlite3.*: database is locked"
+AGAIN = r"Failed in consume_loop\n.*in reactive_evaluation\n.*Error\) database is locked"
 """On SQLite, Prefect 3.8.8's own server delivers an event to automations again, up to three times,
 where another wrote meanwhile. (The server of `secateur serve` waits instead.)"""
 
