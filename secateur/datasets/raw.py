@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from secateur.datasets.pictures.pictures import Pictures
 
 ROWS = 1024
 """Examples that are read or written at a time."""
@@ -21,11 +23,13 @@ class Raw:
             object): a text.
         targets: Name -> array `(examples, …)` of numbers, or of strings: names of classes.
         class_names: Names of the classes that integer targets stand for, where the source tells.
+        pictures: Of inputs that were encoded pictures, by name: what is known of all of them.
     """
 
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     class_names: tuple[str, ...] | None = None
+    pictures: Mapping[str, Pictures] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
