@@ -116,7 +116,11 @@ def spool(
 
 
 def _strings(array: np.ndarray, where: str) -> list[str]:
+    if array[:1].size > 1:
+        raise ValueError(
+            f"{where} has texts of the shape {array.shape[1:]} for each example; allowed is one."
+        )
     try:
-        return [v.decode() if isinstance(v, bytes) else str(v) for v in array.tolist()]
+        return [v.decode() if isinstance(v, bytes) else str(v) for v in array.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} has a text that is no UTF-8.") from error

@@ -27,6 +27,7 @@ DTYPES = {"8-bit": np.uint8, "16-bit": np.uint16, "32-bit": np.int64, "float": n
 """Type of the decoded values, by kind."""
 
 _TOP = 65535
+_LUMA = np.array([19595, 38470, 7471])  # as Pillow weighs red, green and blue; they add up to 2^16
 
 
 class Rule(NamedTuple):
@@ -88,7 +89,7 @@ def _turned(values: np.ndarray, swap: bool, rows: int, columns: int) -> np.ndarr
 
 def _values(source: Path | bytes, image: Image.Image, head: Head, rule: Rule) -> np.ndarray:
     if head.deep_png:
-        values = _deep_png(source)[:, :, : rule.channels]
+        values = _deep_png(source, rule.channels)
     elif head.kind == "8-bit":
         values = _bytes(image, rule.channels)
         if rule.kind == "16-bit":
@@ -103,7 +104,6 @@ def _bytes(image: Image.Image, channels: int) -> np.ndarray:
     if image.has_transparency_data:
         over = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-        return np.asarray(image)[:, :, :channels]
     return np.asarray(image.convert("L" if channels == 1 else "RGB"))
 
 
@@ -118,14 +118,15 @@ def _numbers(image: Image.Image, head: Head) -> np.ndarray:
     return values if clear is None else np.where(clear, _TOP, values)
 
 
-def _deep_png(source: Path | bytes) -> np.ndarray:
-    """Red, green and blue of 16 bits, on white; Pillow would drop the lower 8."""
+def _deep_png(source: Path | bytes, channels: int) -> np.ndarray:
+    """Gray, or red, green and blue, of 16 bits, on white; Pillow would drop the lower 8."""
     import tensorflow as tf
 
     content = source if isinstance(source, bytes) else source.read_bytes()
     values = tf.io.decode_png(content, channels=4, dtype=tf.uint16).numpy().astype(np.int64)
     alpha = values[:, :, 3:]
-    return (values[:, :, :3] * alpha + _TOP * (_TOP - alpha) + _TOP // 2) // _TOP
+    colours = (values[:, :, :3] * alpha + _TOP * (_TOP - alpha) + _TOP // 2) // _TOP
+    return colours if channels == 3 else (colours @ _LUMA + (1 << 15)) >> 16
 
 
 def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

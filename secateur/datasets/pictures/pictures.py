@@ -20,10 +20,11 @@ class Pictures:
     Args:
         where: What the data set is called, for messages.
         size: Height and width that pictures are resized to; None where all have one size.
+        channels: 1 or 3 where that is known; else it comes from the pictures.
     """
 
-    def __init__(self, where: str, size: tuple[int, int] | None):
-        self._where, self._size = where, size
+    def __init__(self, where: str, size: tuple[int, int] | None, channels: int | None = None):
+        self._where, self._size, self._channels = where, size, channels
         self._modes: Counter[str] = Counter()
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._count = self._turned = 0
@@ -73,8 +74,13 @@ class Pictures:
                     "have no common range; convert them to one."
                 )
             deepest: Any = kinds[-1]
-            self._rule = Rule(deepest, 3 if self._colours else 1)
+            self._rule = Rule(deepest, self._channels or (3 if self._colours else 1))
         return self._rule
+
+    @property
+    def mixed(self) -> bool:
+        """Whether pictures of 8 bits are beside deeper ones."""
+        return "8-bit" in self._first and self.rule.kind != "8-bit"
 
     def decode(self, source: Path | bytes, name: str) -> np.ndarray:
         """Values `(height, width, channels)`, of the type of `DTYPES`.
@@ -102,7 +108,7 @@ class Pictures:
     def notices(self) -> list[str]:
         """What is not as it looks: each a sentence."""
         said = []
-        if "8-bit" in self._first and self.rule.kind == "16-bit":
+        if self.mixed:
             said.append(
                 f"The images of {self._where!r} have 8 bits ({self._first['8-bit']}) and 16 "
                 f"({self._first['16-bit']}): each counts as a share of its own full range."

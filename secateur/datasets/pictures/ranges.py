@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from secateur.datasets.pictures.heads import Kind
+from secateur.datasets.pictures.pictures import Pictures
 from secateur.datasets.raw import ROWS, ArrayWriter
 from secateur.datasets.rows import pieces
 
@@ -27,6 +28,32 @@ class Range(NamedTuple):
     high: float
     scale: float
     rule: str
+
+
+def with_range(
+    pictures: Pictures, files: Mapping[str, Path], name: str, info: dict[str, Any]
+) -> dict[str, Any]:
+    """Settles the range of stored pictures, and notes in `info` what was understood of them.
+
+    Args:
+        pictures: What is known of them.
+        files: Split -> stored array.
+        name: What the input is called.
+        info: What `info.json` shall hold; its `notices` and `understood` are added to.
+
+    Returns:
+        `scale` of the stored values, and what the model gets of them in a phrase.
+    """
+    kinds = pictures.about()
+    found = settle(list(files.values()), files["train"], pictures.rule.kind, pictures.mixed)
+    ground = "; what is transparent lies on white" if kinds["on_white"] else ""
+    rule = f"{pictures.rule.kind} pictures: {found.rule}{ground}"
+    info["notices"] += pictures.notices()
+    if pictures.rule.kind != "8-bit":
+        info["notices"].append(f"{rule[0].upper()}{rule[1:]}.")
+    values = {"low": found.low, "high": found.high, "rule": rule}
+    info["understood"]["inputs"][name] = {"pictures": kinds | values}
+    return {"scale": found.scale, "values": rule}
 
 
 def settle(files: Iterable[Path], train: Path, kind: Kind, full: bool) -> Range:

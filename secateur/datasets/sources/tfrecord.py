@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.config import DatasetConfig
-from secateur.datasets.places import Place, choose
-from secateur.datasets.raw import ROWS, Raw, spool
 from secateur.datasets.pictures.heads import is_image
 from secateur.datasets.pictures.pictures import Pictures
+from secateur.datasets.places import Place, choose
+from secateur.datasets.raw import ROWS, Raw, spool
 
 _DTYPES = {"int64_list": tf.int64, "float_list": tf.float32, "bytes_list": tf.string}
 

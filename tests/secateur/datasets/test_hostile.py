@@ -310,7 +310,7 @@ def test_splits_of_two_kinds(tmp_path, refused):
     [
         ("raise RuntimeError('no disk')", "RuntimeError: no disk"),
         ("return 3", "gave 3; it has to give a tf.data.Dataset"),
-        ("return {'training': None}", "gave the splits training; allowed are train"),
+        ("return {'trainee': None}", "gave the splits trainee; allowed are train"),
         ("return tf.data.Dataset.range(3)", "yields single pairs"),
     ],
 )
