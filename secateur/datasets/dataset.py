@@ -94,8 +94,8 @@ class Dataset:
         folder: Holds `info.json`, and `<split>_x.npy` and `<split>_y.npy` of each split; of
             several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`,
             and so of several outputs. `info["notices"]` are sentences for the report;
-            `info["understood"]` is what was found in the data: `splits`, `inputs` (of pictures their
-            modes, sizes and range), `targets` (form and counts) and `duplicates`.
+            `info["understood"]` is what was found in the data: `splits`, `inputs` (of pictures
+            their modes, sizes and range), `targets` (form and counts) and `duplicates`.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The ways in which labels are written, understood as classes from 0 or said to be something else."""
+"""The ways in which labels are written: understood as classes from 0, or told."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read(raw: Mapping[str, np.ndarray], name: str, config: DatasetConfig) -> For
     """
     y = {split: plain(array, config) for split, array in raw.items()}
     train = y["train"]
-    if all(array.dtype.kind == "b" for array in raw.values()):
-        return Form(y, ("False", "True") if train.ndim == 1 else None, "yes and no")
+    if train.ndim == 1 and all(array.dtype.kind == "b" for array in raw.values()):
+        return Form(y, ("False", "True"), "yes and no")
     if train.dtype == object:
         return Form(y, form="names")
     if config.task in (None, "classification", "binary") and _one_hot(y):
@@ -80,8 +80,8 @@ def _unsaid(y: Splits, name: str) -> Form:
     if train.ndim == 2 and all(_zeros_and_ones(array) for array in y.values()):
         if floats:
             said = (
-                f"The target {name!r} holds zeros and ones in {train.shape[1]} columns, and is read "
-                "as so many labels; if they are numbers, say dataset.task regression."
+                f"The target {name!r} holds zeros and ones in {train.shape[1]} columns, and is "
+                "read as so many labels; if they are numbers, say dataset.task regression."
             )
             return Form(y, form="zeros and ones", said=said, task="multi_label")
         said = (

@@ -112,8 +112,9 @@ def _of_files(
                 "split or something else; call parts train_00, train_01 and so on, and take out "
                 "what is none."
             )
-    notices = (f"Not read, for it is called like no split: {listed([f.name for f in other])}.",)
-    return Place(str(kind), {s: tuple(own) for s, own in splits.items()}, notices if other else ())
+    said = f"Not read, for it is called like no split: {listed([f.name for f in other])}."
+    notices = (said,) if other else ()
+    return Place(str(kind), {s: tuple(own) for s, own in splits.items()}, notices)
 
 
 def _of_shards(path: str, files: Mapping[Path, Name]) -> Place:

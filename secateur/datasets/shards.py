@@ -10,8 +10,8 @@ from typing import Any
 
 def listed(names: list[str]) -> str:
     """The first of some names, and how many more there are."""
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{names[0]!r}{more}"
+    first = repr(names[0]) if names else "nothing"
+    return f"{first} and {len(names) - 1} more" if len(names) > 1 else first
 
 
 @contextlib.contextmanager
