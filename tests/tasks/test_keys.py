@@ -239,7 +239,7 @@ def test_versions_count(monkeypatch):
 
 
 def test_onednn_turned_on_or_off_counts(monkeypatch):
-    from tasks.stage import versions
+    from secateur.tasks.stage import versions
 
     found = []
     for said in ("", "0", "1", "False", "perhaps"):
