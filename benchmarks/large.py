@@ -71,7 +71,6 @@ def transformer(millions: float):
 def one(millions: float, method: str, target: str) -> dict:
     """One line, in this process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # as in tasks/quiet.py
     import numpy as np
     from rich.progress import Progress
 

@@ -25,9 +25,6 @@ def import_tensorflow() -> None:
     before any setting of theirs is read. Errors are exceptions, and are not hidden.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1 convolutions of few
-    # channels, which cut models have (seen with AVX-512).
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     for name in ("absl", "tensorflow"):  # the second warns of each new model's function
         logging.getLogger(name).setLevel(logging.ERROR)
     with _lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import os
 import platform
 import shutil
 import time
@@ -278,8 +279,14 @@ def _task_run_name(name: str) -> Callable[[], str]:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of what every result depends on: Python, the store's format, and libraries."""
+    """Versions of what every result depends on: Python, the store's format, and libraries.
+
+    Whoever turns oneDNN on or off (`TF_ENABLE_ONEDNN_OPTS`) gets other roundings, and other keys.
+    """
     packages = {name: metadata.version(name) for name in _VERSIONED}
+    said = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower()
+    if said in ("0", "false", "1", "true"):  # all else TensorFlow takes for nothing
+        packages["onednn"] = "on" if said in ("1", "true") else "off"
     return {"python": platform.python_version(), "store": str(STORE_FORMAT), **packages}
 
 

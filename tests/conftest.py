@@ -6,9 +6,6 @@ import os
 
 # Read once, when TensorFlow and Prefect are imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# oneDNN in TensorFlow 2.21 corrupts memory in the gradient of strided 1x1 convolutions of few
-# channels, which cut models have (seen with AVX-512).
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from secateur.models import strided
+from secateur.models.weights import flat_layers
 from secateur.structure.choosing import choose
 from secateur.structure.cutting import remove
 from secateur.structure.dependency import analyse
@@ -126,6 +128,7 @@ def prune(
     notices, kept = list(removal.notices), {}
     if isinstance(removal, Removal):
         notices, kept = [*removal.graph.notices, *notices], removal.kept
+    notices += strided.notices(flat_layers(small))
     return Pruned(small, notices, removal.layer_widths, kept=kept)
 
 

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from secateur.evaluation.flops import graph_of
-from secateur.models.weights import weight_paths
+from secateur.models import strided
+from secateur.models.weights import flat_layers, weight_paths
 from secateur.sparsity.masks import Masks
 from secateur.structure.cutting import cut, slicer
 from secateur.structure.dependency import analyse
@@ -81,7 +82,7 @@ def shrink_masked(
     unknown = graph.notices if removal.removed.any() else []
     return Pruned(
         small,
-        [*unknown, *removal.notices],
+        [*unknown, *removal.notices, *strided.notices(flat_layers(small))],
         removal.layer_widths,
         Masks(left, held.model_digest, held.notices),
     )

@@ -238,6 +238,16 @@ def test_versions_count(monkeypatch):
     assert _changed(before) == ALL
 
 
+def test_onednn_turned_on_or_off_counts(monkeypatch):
+    from secateur.tasks.stage import versions
+
+    found = []
+    for said in ("", "0", "1", "False", "perhaps"):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", said)
+        found.append(versions.__wrapped__().get("onednn"))
+    assert found == [None, "off", "on", "off", None]
+
+
 def test_the_machine_counts_where_something_is_measured(monkeypatch):
     before = _keys()
     elsewhere = {**machine(), "processor": "another"}
