@@ -213,7 +213,9 @@ class _Work:
             with hold(self.model, masks):
                 if self._data is not None:
                     options = {"examples": _NORM_EXAMPLES, "seed": self._scoring["seed"]}
-                    self.notices += remeasure(self.model, lambda: self._data, **options)
+                    found = remeasure(self.model, lambda: self._data, **options)
+                    self.notices += found.notices
+                    self.checks += found.checks
                 self._measure("pruned")
                 if self._epochs:
                     self._fit([])

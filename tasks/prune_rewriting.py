@@ -44,11 +44,13 @@ def prune_rewriting(
             seed=seed,
             progress=lambda done, total: progress(100 * done / total, {}),
         )
-    notices = list(masks.notices)
+    notices, checks = list(masks.notices), []
     if examples:
         inputs = partial(calibration, training, examples, seed)
-        notices += remeasure(network, inputs, examples=examples, seed=seed)
+        found = remeasure(network, inputs, examples=examples, seed=seed)
+        notices += found.notices
+        checks += [check.model_dump() for check in found.checks]
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": notices})
+    return Product(digest, {"notices": notices, "checks": checks})

@@ -59,6 +59,11 @@ class Examples:
         """How many examples there are at most; None if a dataset does not say."""
         return self._size if isinstance(self._data, Arrays) else self._limit
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the same examples are sure to come at each pass."""
+        return isinstance(self._data, Arrays)
+
     def batches(self, size: int, *, shuffled: bool = False) -> Iterator[Batch]:
         """Yields batches of at most `size` examples, in the same order every time.
 
