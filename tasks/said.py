@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from secateur.proof.record import Check
-from tasks.stage import StageResult, read
+from secateur.tasks.stage import StageResult, read
 
 
 def notices_of(results: Sequence[StageResult]) -> list[str]:

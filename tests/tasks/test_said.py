@@ -5,8 +5,8 @@ from __future__ import annotations
 from secateur.proof import Check
 from secateur.report.record import StageRecord
 from secateur.store import open_store
-from tasks.said import checks_of, notices_of
-from tasks.stage import StageResult
+from secateur.tasks.said import checks_of, notices_of
+from secateur.tasks.stage import StageResult
 
 
 def _check(difference):
