@@ -14,6 +14,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
+from secateur.proof.masks import prove_masks
 from secateur.proof.record import Check
 from secateur.proof.telling import checked_line
 from secateur.sparsity.combine import check_combination
@@ -220,6 +221,8 @@ class _Work:
                 if self._epochs:
                     self._fit([])
         assert masks is not None
+        when = "after fine-tuning" if self._epochs else "after pruning"
+        self.checks.append(prove_masks(self.model, masks, when))
         if self._epochs:
             self._measure("fine_tuned")
         return masks
@@ -238,6 +241,7 @@ class _Work:
         with pruning:
             self._fit([pruning])
             masks = pruning.finish()
+        self.checks.append(prove_masks(self.model, masks, "after fine-tuning"))
         self._measure("fine_tuned")
         return masks
 

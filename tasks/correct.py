@@ -6,6 +6,7 @@ import shutil
 
 from secateur.correction.config import CorrectConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -53,6 +54,7 @@ def correct(
     save_model(network, build.directory / "model.keras")
     digest = content_digest(network)
     if masks is not None:
+        checks += masks_proved(network, masks, build.directory / "model.keras", "after correction")
         shutil.copyfile(folder / "masks.npz", build.directory / "masks.npz")
         digest = digest_of([digest, masks.digest()])
     return Product(digest, {"notices": notices, "checks": checks})

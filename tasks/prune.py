@@ -7,6 +7,7 @@ from typing import Any
 
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -52,6 +53,7 @@ def prune(
         checks += [check.model_dump() for check in found.checks]
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
+    checks += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
     digest = digest_of([content_digest(network), masks.digest()])
     return Product(digest, {"notices": notices, "checks": checks})
 

@@ -8,6 +8,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.tasks.progress import epochs_shown
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -52,5 +53,6 @@ def prune_rewriting(
         checks += [check.model_dump() for check in found.checks]
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
+    checks += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
     digest = digest_of([content_digest(network), masks.digest()])
     return Product(digest, {"notices": notices, "checks": checks})

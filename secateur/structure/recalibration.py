@@ -152,16 +152,11 @@ def _pass(
             model(batch.x, training=False)
     for layer in norms:
         moments = found[id(layer)]
-        if moments.hidden:
+        if moments.hidden or not moments.count:
             raise _LeftAloneError(
-                f"BatchNorm in '{model.name}' was not measured anew: '{layer.name}' runs inside "
-                "of a graph, where its inputs cannot be seen. Fine-tune the model for an epoch "
-                "instead."
-            )
-        if not moments.count:
-            raise _LeftAloneError(
-                f"BatchNorm in '{model.name}' was not measured anew: no example reaches "
-                f"'{layer.name}'. Fine-tune the model for an epoch instead."
+                f"BatchNorm in '{model.name}' was not measured anew: what reaches '{layer.name}' "
+                "cannot be seen, because it runs inside of a traced function, or nothing does. "
+                "Fine-tune the model for an epoch instead."
             )
         if not (np.isfinite(moments.mean).all() and np.isfinite(moments.variance).all()):
             raise _LeftAloneError(

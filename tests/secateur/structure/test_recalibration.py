@@ -139,9 +139,9 @@ def test_what_cannot_be_seen_is_left_as_it_was_and_told():
     model(x)
     found = remeasure(model, lambda: (x, None), examples=None, seed=0)
     assert found.checks == []
-    assert "'n' runs inside of a graph" in found.notices[0]
+    assert "'n' cannot be seen" in found.notices[0]
     np.testing.assert_array_equal(model.norm.moving_mean, 0)
-    with pytest.raises(ValueError, match="runs inside of a graph"):
+    with pytest.raises(ValueError, match="inside of a traced function"):
         structure.recalibrate(model, (x, None))
 
 
