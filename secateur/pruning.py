@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from secateur.datasets.given import Arrays, Given, number_of_batches, read, told
 from secateur.evaluation.counts import count_layers
 from secateur.evaluation.schema import LayerCount
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
+from secateur.proof.masks import prove_masks
 from secateur.proof.record import Check
 from secateur.proof.telling import checked_line
 from secateur.sparsity.combine import check_combination
@@ -103,13 +103,14 @@ def prune(
     Args:
         model: A built Keras model of any kind; compiled, if it is to be fine-tuned.
         data: Training data for scores, for BatchNorm (measured anew after each cut) and for
-            fine-tuning: a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or a batched
-            `tf.data.Dataset` of them. Some criteria need none.
+            fine-tuning: a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or a
+            `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator of batches of them; see
+            `secateur.datasets.given.read`. Some criteria need none.
         ratio: Share of the prunable weights to remove, 0 <= ratio < 1.
         criterion: What a weight is worth; see `secateur.importance.names`.
         epochs: Passes over the data after pruning; after each round of schedule iterative, in all
             of schedule gradual, which prunes along the way. It uses the model's optimizer.
-        batch_size: Examples a step of fine-tuning, where `data` are arrays.
+        batch_size: Examples a step of fine-tuning, where `data` are not batched.
         validation: Data as above, to measure on; the model has to be compiled.
         loss: What the criterion differentiates; None for the loss the model was compiled with.
         examples: How many examples the criterion looks at, at most; None for all.
@@ -154,6 +155,10 @@ def prune(
         raise ValueError("Measuring on validation needs a compiled model: call model.compile.")
     if wanted.schedule == "gradual" and not epochs:
         raise ValueError("schedule gradual prunes during fine-tuning: pass epochs.")
+    if data is not None:
+        data = read(data, batch_size=batch_size, limit=_examples(criterion, examples, epochs))
+    if validation is not None:
+        validation = read(validation)
     work = _Work(
         model if in_place else _copied(model),
         data,
@@ -209,11 +214,15 @@ class _Work:
             with hold(self.model, masks):
                 if self._data is not None:
                     options = {"examples": _NORM_EXAMPLES, "seed": self._scoring["seed"]}
-                    self.notices += remeasure(self.model, lambda: self._data, **options)
+                    found = remeasure(self.model, lambda: self._data, **options)
+                    self.notices += found.notices
+                    self.checks += found.checks
                 self._measure("pruned")
                 if self._epochs:
                     self._fit([])
         assert masks is not None
+        when = "after fine-tuning" if self._epochs else "after pruning"
+        self.checks.append(prove_masks(self.model, masks, when))
         if self._epochs:
             self._measure("fine_tuned")
         return masks
@@ -232,6 +241,7 @@ class _Work:
         with pruning:
             self._fit([pruning])
             masks = pruning.finish()
+        self.checks.append(prove_masks(self.model, masks, "after fine-tuning"))
         self._measure("fine_tuned")
         return masks
 
@@ -253,24 +263,24 @@ class _Work:
 
     def _fit(self, callbacks: list[Any]) -> None:
         x, y, weights = _parts(self._data)
-        fitted = self.model.fit(
-            x,
-            y,
-            batch_size=None if y is None else self._batch_size,
-            epochs=self._epochs,
-            sample_weight=weights,
-            validation_data=self._validation,
-            callbacks=callbacks,
-            verbose=self._verbose,
-        )
+        validation = self._validation
+        with told():
+            fitted = self.model.fit(
+                x,
+                y,
+                batch_size=self._batch_size if isinstance(self._data, Arrays) else None,
+                epochs=self._epochs,
+                sample_weight=weights,
+                validation_data=tuple(validation) if isinstance(validation, Arrays) else validation,
+                callbacks=callbacks,
+                verbose=self._verbose,
+            )
         self.history.append(fitted.history)
 
     def _batches(self) -> int:
         """Batches of an epoch."""
-        if not isinstance(self._data, tf.data.Dataset):
-            return math.ceil(len(tf.nest.flatten(self._data[0])[0]) / self._batch_size)
-        count = int(self._data.cardinality())
-        if count < 0:
+        count = number_of_batches(self._data, self._batch_size)
+        if count is None:
             raise ValueError(
                 "Schedule gradual has to know how many batches the dataset has: call "
                 "tf.data.experimental.assert_cardinality on it."
@@ -281,7 +291,8 @@ class _Work:
         if self._validation is None:
             return
         x, y, weights = _parts(self._validation)
-        found = self.model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)
+        with told():
+            found = self.model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)
         self.metrics[subject] = {name: float(value) for name, value in found.items()}
 
 
@@ -313,8 +324,13 @@ def _named_inputs(model: keras.Model) -> Any:
     )
 
 
-def _parts(data: Any) -> tuple[Any, Any, Any]:
+def _parts(data: Given) -> tuple[Any, Any, Any]:
     """Inputs, labels and sample weights, as `fit` and `evaluate` take them."""
-    if isinstance(data, tf.data.Dataset):
-        return data, None, None
-    return (*data, None)[:3]
+    return tuple(data) if isinstance(data, Arrays) else (data, None, None)
+
+
+def _examples(criterion: str, examples: int | None, epochs: int) -> int | None:
+    """How many examples are looked at, at most; None for all."""
+    known = BUILT_IN.get(criterion)
+    scored = 0 if known and not known.data else examples
+    return None if epochs or scored is None else max(scored, _NORM_EXAMPLES)

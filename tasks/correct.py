@@ -6,6 +6,7 @@ import shutil
 
 from secateur.correction.config import CorrectConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -25,6 +26,7 @@ def correct(
     from secateur.models.weights import content_digest
     from secateur.sparsity.masks import Masks
     from secateur.structure.kept import load_kept
+    from secateur.structure.recalibration import remeasure
     from secateur.training.batches import calibration
 
     folder = read(pruned).directory
@@ -32,20 +34,27 @@ def correct(
     masks = Masks.load(folder / "masks.npz") if (folder / "masks.npz").exists() else None
     cut = (folder / "kept.npz").exists()
     assert correct.method is not None, "not resolved"
+    inputs = calibration(Dataset(read(data).directory).train, correct.examples, seed)
     notices = mend(
         network,
         load_model(read(model).directory / "model.keras"),
-        calibration(Dataset(read(data).directory).train, correct.examples, seed),
+        inputs,
         method=correct.method,
         masks=masks,
         kept=load_kept(folder / "kept.npz") if cut else None,
-        batch_norm=correct.batch_norm,
+        batch_norm=False,
         examples=correct.examples,
         seed=seed,
     )
+    checks = []
+    if correct.batch_norm:
+        found = remeasure(network, lambda: inputs, examples=correct.examples, seed=seed)
+        notices += found.notices
+        checks = [check.model_dump() for check in found.checks]
     save_model(network, build.directory / "model.keras")
     digest = content_digest(network)
     if masks is not None:
+        checks += masks_proved(network, masks, build.directory / "model.keras", "after correction")
         shutil.copyfile(folder / "masks.npz", build.directory / "masks.npz")
         digest = digest_of([digest, masks.digest()])
-    return Product(digest, {"notices": notices})
+    return Product(digest, {"notices": notices, "checks": checks})

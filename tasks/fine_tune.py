@@ -8,6 +8,7 @@ from typing import Any
 from secateur.store import Reference
 from secateur.tasks.deadline import Halt
 from secateur.tasks.progress import epochs_shown
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.fit_config import FitConfig
@@ -61,8 +62,9 @@ def fine_tune(
     halt = Halt("fine_tune", fine_tune.epochs)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", fine_tune.epochs))
-        if (folder / "masks.npz").exists():  # what was removed for good needs none
-            stack.enter_context(hold(network, Masks.load(folder / "masks.npz")))
+        masks = Masks.load(file) if (file := folder / "masks.npz").exists() else None
+        if masks is not None:  # what was removed for good needs none
+            stack.enter_context(hold(network, masks))
         history = fit(
             network,
             dataset.train,
@@ -77,5 +79,7 @@ def fine_tune(
             stop=halt.asked,
             group="fine_tune",
         )
-    save_model(network, build.directory / "model.keras")
-    return Product(content_digest(network), {"history": history}, halt.said)
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    checks = masks_proved(network, masks, saved, "after fine-tuning") if masks is not None else []
+    return Product(content_digest(network), {"history": history, "checks": checks}, halt.said)

@@ -8,6 +8,7 @@ from typing import Any
 from secateur.store import Reference, digest_of
 from secateur.tasks.deadline import Halt
 from secateur.tasks.progress import epochs_shown
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
@@ -82,6 +83,8 @@ def fine_tune_dynamic(
             group="fine_tune",
         )
     dynamic.masks.save(build.directory / "masks.npz")
-    save_model(network, build.directory / "model.keras")
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    checks = masks_proved(network, dynamic.masks, saved, "after fine-tuning")
     digest = digest_of([content_digest(network), dynamic.masks.digest()])
-    return Product(digest, {"history": history}, halt.said)
+    return Product(digest, {"history": history, "checks": checks}, halt.said)

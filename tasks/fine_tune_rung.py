@@ -8,6 +8,7 @@ from typing import Any
 
 from secateur.store import Reference
 from secateur.tasks.progress import epochs_shown
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
@@ -59,8 +60,9 @@ def fine_tune_rung(
     goal = objective_of(objective, dataset.goal)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(epochs_shown("fine_tune", until))
-        if (folder / "masks.npz").exists():
-            stack.enter_context(hold(network, Masks.load(folder / "masks.npz")))
+        masks = Masks.load(file) if (file := folder / "masks.npz").exists() else None
+        if masks is not None:
+            stack.enter_context(hold(network, masks))
         history = fit(
             network,
             dataset.train,
@@ -75,5 +77,7 @@ def fine_tune_rung(
             group="fine_tune",
         )
     shutil.copyfile(state, build.directory / "epoch.npz")
-    save_model(network, build.directory / "model.keras")
-    return Product(content_digest(network), {"history": history})
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    checks = masks_proved(network, masks, saved, "after fine-tuning") if masks is not None else []
+    return Product(content_digest(network), {"history": history, "checks": checks})

@@ -7,6 +7,7 @@ from typing import Any
 
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -43,15 +44,18 @@ def prune(
         assert scores is not None
         masks = _select(network, target, scores, before)
     apply_masks(network, masks)
-    notices = list(masks.notices)
+    notices, checks = list(masks.notices), []
     if data:
         training = Dataset(read(data).directory).train
         inputs = partial(calibration, training, examples, seed)
-        notices += remeasure(network, inputs, examples=examples, seed=seed)
+        found = remeasure(network, inputs, examples=examples, seed=seed)
+        notices += found.notices
+        checks += [check.model_dump() for check in found.checks]
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
+    checks += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": notices})
+    return Product(digest, {"notices": notices, "checks": checks})
 
 
 def _select(network: Any, target: TargetConfig, scores: Reference, before: Reference | None) -> Any:

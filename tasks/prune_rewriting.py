@@ -8,6 +8,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.tasks.progress import epochs_shown
+from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -44,11 +45,14 @@ def prune_rewriting(
             seed=seed,
             progress=lambda done, total: progress(100 * done / total, {}),
         )
-    notices = list(masks.notices)
+    notices, checks = list(masks.notices), []
     if examples:
         inputs = partial(calibration, training, examples, seed)
-        notices += remeasure(network, inputs, examples=examples, seed=seed)
+        found = remeasure(network, inputs, examples=examples, seed=seed)
+        notices += found.notices
+        checks += [check.model_dump() for check in found.checks]
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
+    checks += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": notices})
+    return Product(digest, {"notices": notices, "checks": checks})

@@ -90,7 +90,7 @@ def correct(
                 f"{', '.join(unknown)}."
             )
     if batch_norm:
-        notices += remeasure(model, lambda: data, examples=examples, seed=seed)
+        notices += remeasure(model, lambda: data, examples=examples, seed=seed).notices
     for notice in notices:
         logger.info(notice)
     return notices

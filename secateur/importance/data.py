@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from secateur.datasets.given import Arrays, batches_of, read
 
 
 class Batch(NamedTuple):
@@ -21,7 +23,7 @@ class Batch(NamedTuple):
         """Examples `low` up to `high`."""
 
         def cut(tree: Any) -> Any:
-            return None if tree is None else tf.nest.map_structure(lambda a: a[low:high], tree)
+            return _mapped(lambda a: a[low:high], tree)
 
         return Batch(cut(self.x), cut(self.y), cut(self.weights), min(high, self.size) - low)
 
@@ -30,11 +32,9 @@ class Examples:
     """The examples that a criterion looks at, streamed: never more than one batch in memory.
 
     Args:
-        data: `(x, y)` or `(x, y, sample_weight)` of arrays whose first axis is the examples (`x`
-            and `y` may be lists or dicts of arrays, for several inputs or outputs; `y` may be
-            None), or a batched `tf.data.Dataset` of such tuples or of inputs alone.
+        data: See `secateur.datasets.given.read`.
         limit: How many examples to use, at most. Arrays: drawn without replacement by `seed`.
-            Datasets: the first ones.
+            Datasets and generators: the first ones.
         seed: Seed of that draw.
     """
 
@@ -43,25 +43,10 @@ class Examples:
             raise ValueError(f"examples must be at least 1 or None for all, not {limit}.")
         self._limit = limit
         self._seed = seed
-        self._dataset: tf.data.Dataset | None = None
-        if isinstance(data, tf.data.Dataset):
-            self._dataset = data
+        self._data = read(data, limit=limit)
+        if not isinstance(self._data, Arrays):
             return
-        if not isinstance(data, tuple) or not 2 <= len(data) <= 3:
-            raise ValueError(
-                "data must be a tuple (x, y) of arrays or a batched tf.data.Dataset of them, "
-                f"not {type(data).__name__}."
-            )
-        x, y, weights = (*data, None)[:3]
-        self._arrays = (x, y, weights)
-        sizes = {len(a) for tree in self._arrays if tree is not None for a in tf.nest.flatten(tree)}
-        if len(sizes) != 1:
-            raise ValueError(
-                f"The arrays of data differ in their number of examples: {sorted(sizes)}."
-            )
-        size = sizes.pop()
-        if size == 0:
-            raise ValueError("data holds no examples.")
+        size = self._data.size
         self._order: np.ndarray | None = None
         if limit is not None and limit < size:
             drawn = np.random.default_rng(seed).choice(size, limit, replace=False)
@@ -72,9 +57,12 @@ class Examples:
     @property
     def size(self) -> int | None:
         """How many examples there are at most; None if a dataset does not say."""
-        if self._dataset is None:
-            return self._size
-        return self._limit
+        return self._size if isinstance(self._data, Arrays) else self._limit
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same examples are sure to come at each pass."""
+        return isinstance(self._data, Arrays)
 
     def batches(self, size: int, *, shuffled: bool = False) -> Iterator[Batch]:
         """Yields batches of at most `size` examples, in the same order every time.
@@ -83,10 +71,10 @@ class Examples:
             size: Examples in a batch.
             shuffled: Whether arrays are gone through in an order drawn by the seed.
         """
-        if self._dataset is None:
-            source = self._from_arrays(size, shuffled)
+        if isinstance(self._data, Arrays):
+            source = self._from_arrays(self._data, size, shuffled)
         else:
-            source = self._from_dataset(size)
+            source = self._from_dataset(self._data, size)
         empty = True
         for batch in source:
             empty = False
@@ -101,7 +89,7 @@ class Examples:
         stream.close()  # type: ignore[attr-defined]
         return batch
 
-    def _from_arrays(self, size: int, shuffled: bool) -> Iterator[Batch]:
+    def _from_arrays(self, arrays: Arrays, size: int, shuffled: bool) -> Iterator[Batch]:
         order = self._order
         if shuffled:
             order = np.arange(self._size) if order is None else order.copy()
@@ -109,25 +97,14 @@ class Examples:
         for low in range(0, self._size, size):
             high = min(low + size, self._size)
             take: Any = slice(low, high) if order is None else order[low:high]
-            x, y, weights = (_taken(tree, take) for tree in self._arrays)
+            x, y, weights = (_taken(tree, take) for tree in arrays)
             yield Batch(x, y, weights, high - low)
 
-    def _from_dataset(self, size: int) -> Iterator[Batch]:
-        assert self._dataset is not None
+    def _from_dataset(self, dataset: Any, size: int) -> Iterator[Batch]:
         left = self._limit
-        for element in self._dataset.prefetch(1):
-            parts = element if isinstance(element, tuple) else (element,)
-            if not 1 <= len(parts) <= 3:
-                raise ValueError(
-                    "The dataset must yield (x, y) or (x, y, sample_weight), "
-                    f"not {len(parts)} parts."
-                )
-            x, y, weights = (*parts, None, None)[:3]
-            sizes = {int(leaf.shape[0]) if leaf.shape.rank else None for leaf in tf.nest.flatten(x)}
-            count = sizes.pop()
-            if sizes or count is None:
-                raise ValueError("The dataset must be batched: call .batch(n) on it.")
-            whole = Batch(x, y, weights, count)
+        for batch in batches_of(dataset):
+            x, y, weights = (_tensors(tree) for tree in batch)
+            whole = Batch(x, y, weights, batch.size)
             for low in range(0, whole.size, size):
                 high = min(low + size, whole.size)
                 if left is not None:
@@ -140,9 +117,15 @@ class Examples:
 
 
 def _taken(tree: Any, take: Any) -> Any:
-    if tree is None:
-        return None
-    return tf.nest.map_structure(lambda a: tf.convert_to_tensor(_rows(a, take)), tree)
+    return _mapped(lambda a: tf.convert_to_tensor(_rows(a, take)), tree)
+
+
+def _tensors(tree: Any) -> Any:
+    return _mapped(tf.convert_to_tensor, tree)
+
+
+def _mapped(change: Callable[[Any], Any], tree: Any) -> Any:
+    return tf.nest.map_structure(lambda a: None if a is None else change(a), tree)
 
 
 def _rows(array: Any, take: Any) -> Any:

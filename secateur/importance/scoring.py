@@ -38,7 +38,8 @@ def score(
         model: A built Keras model.
         data: Calibration data, for criteria that look at examples: a tuple `(x, y)` or
             `(x, y, sample_weight)` of arrays, examples first (`x`, `y` may be lists or dicts of
-            arrays), or a batched `tf.data.Dataset` of such tuples. Use training data.
+            arrays), or batches of such tuples; see `secateur.datasets.given.read`. Use training
+            data.
         criterion: A name; see `secateur.importance.names`.
         loss: A Keras loss (name, function, object; a list or dict for several outputs). None
             takes the loss that the model was compiled with.

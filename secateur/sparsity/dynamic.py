@@ -76,8 +76,12 @@ class DynamicSparsity(keras.callbacks.Callback):
         self._held.attach()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._held.detach()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._held.prove()
+        finally:
+            self._held.detach()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._in_epoch = 0

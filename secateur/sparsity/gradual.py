@@ -108,9 +108,13 @@ class GradualPruning(keras.callbacks.Callback):
         self._held.attach()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.on_train_end()
-        self._held.detach()
+        try:
+            if kind is None:
+                self._held.prove()
+        finally:
+            self._held.detach()
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self._movement:  # `fit` has compiled by now, and traces the step after this

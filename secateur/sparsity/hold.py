@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.models.weights import content_digest, weight_paths
+from secateur.proof.masks import prove_masks
+from secateur.proof.record import Check
 from secateur.sparsity.masks import Masks
 
 
@@ -46,12 +49,14 @@ def hold(model: keras.Model, masks: Masks) -> Iterator[HeldMasks]:
     """Keeps removed weights at exactly zero: `with hold(model, masks): model.fit(...)`.
 
     The weights are zeroed at once, and again after each step of the model's optimizer, whatever
-    optimizer it is, in `fit` and `train_on_batch`; with `use_ema=True` so are their averages. A
-    constraint of the user's is applied as well. At the end all is as before, except for the
-    weights; a file saved inside or after the block needs nothing of this package to load.
+    optimizer it is, in `fit` and `train_on_batch`; with `use_ema=True` so are their averages. That
+    goes for every other model that has the same weights too, such as one that the held one is a
+    part of. A constraint of the user's is applied as well. At the end all is as before, except for
+    the weights; a file saved inside or after the block needs nothing of this package to load.
 
     A training loop of your own is held too if it calls `optimizer.apply` and is traced inside the
-    block; or let it call `enforce()` of the object that the block gives.
+    block; or let it call `enforce()` of the object that the block gives. If weights came back
+    because it does neither, the end of the block says so.
 
     Args:
         model: A built model, compiled or not.
@@ -62,11 +67,13 @@ def hold(model: keras.Model, masks: Masks) -> Iterator[HeldMasks]:
 
     Raises:
         ValueError: If the masks belong to another model.
+        ProofError: At the end, if removed weights are not zero.
     """
     held = HeldMasks(model, masks)
     held.attach()
     try:
         yield held
+        held.prove()
     finally:
         held.detach()
 
@@ -85,6 +92,7 @@ class HeldMasks:
         self._model = model
         self._weights = {path: v for path, v in _checked(model, masks).items() if path in masks}
         self._before: dict[str, Callable[[Any], Any] | None] = {}
+        self._sharing: weakref.WeakSet[keras.Model] = weakref.WeakSet([model])
         with model.distribute_strategy.scope():
             self._masks = {
                 path: tf.Variable(masks[path], trainable=False, name="mask") for path in masks
@@ -149,24 +157,35 @@ class HeldMasks:
         for path, weight in self._weights.items():
             mask = self._masks[path]
             weight.assign(_masked(weight, mask))
-            _mask_average(self._model, weight, mask)
+            for model in self._sharing:
+                _mask_average(model, weight, mask)
 
     def attach(self) -> None:
-        """Makes the model's optimizer enforce the masks after each step."""
+        """Makes every optimizer that trains the weights enforce the masks after each step."""
+        sharing = models_with(self._weights.values())
+        self._sharing = weakref.WeakSet(sharing)
         self.enforce()
         for path, weight in self._weights.items():
             self._before[path] = weight.constraint
             weight.constraint = _MaskConstraint(
-                self._model, weight, self._masks[path], weight.constraint
+                self._sharing, weight, self._masks[path], weight.constraint
             )
-        _forget_traces(self._model)
+        _forget_traces(sharing)
+
+    def prove(self) -> Check:
+        """Proves that what is removed is zero, as it is where all training enforced the masks.
+
+        Raises:
+            ProofError: If weights came back, such as by a step that was traced before `attach`.
+        """
+        return prove_masks(self._model, self.masks, "while the masks were held")
 
     def detach(self) -> None:
         """Puts the constraints back that were there before `attach`."""
         for path, constraint in self._before.items():
             self._weights[path].constraint = constraint
         self._before.clear()
-        _forget_traces(self._model)
+        _forget_traces(models_with(self._weights.values()))
 
 
 class _MaskConstraint:
@@ -174,12 +193,12 @@ class _MaskConstraint:
 
     def __init__(
         self,
-        model: keras.Model,
+        sharing: weakref.WeakSet[keras.Model],
         weight: keras.Variable,
         mask: tf.Variable,
         inner: Callable[[Any], Any] | None,
     ) -> None:
-        self._model = weakref.ref(model)
+        self._sharing = sharing
         self._weight = weight
         self._mask = mask
         self._inner = inner
@@ -188,8 +207,7 @@ class _MaskConstraint:
         masked = _masked(value, self._mask)
         if self._inner is not None:  # it sees the weights that stay, and may not revive the others
             masked = _masked(self._inner(masked), self._mask)
-        model = self._model()
-        if model is not None:
+        for model in self._sharing:
             _mask_average(model, self._weight, self._mask)
         return masked
 
@@ -216,9 +234,34 @@ def _mask_average(model: keras.Model, weight: keras.Variable, mask: tf.Variable)
             average.assign(_masked(average, mask))
 
 
-def _forget_traces(model: keras.Model) -> None:
+def models_with(weights: Iterable[keras.Variable]) -> list[keras.Model]:
+    """Every model there is that has one of the weights, whether it is a part of others or not.
+
+    Keras does not tell a layer which models it is in, so Python's list of objects has to.
+    """
+    wanted = {id(weight) for weight in weights}
+    kinds: dict[type, bool] = {}
+    found = []
+    for each in gc.get_objects():
+        kind = type(each)
+        if kind not in kinds:
+            kinds[kind] = issubclass(kind, keras.Model)
+        if kinds[kind] and any(id(v) in wanted for v in _variables(each)):
+            found.append(each)
+    return found
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    try:
+        return model.variables
+    except (AttributeError, RuntimeError):  # a subclass whose `__init__` did not come to its end
+        return []
+
+
+def _forget_traces(models: Iterable[keras.Model]) -> None:
     """Makes `fit` trace its step again; an old trace has the old constraints."""
-    model.train_function = None
+    for model in models:
+        model.train_function = None
 
 
 def _shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:

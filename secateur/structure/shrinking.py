@@ -11,6 +11,7 @@ import numpy as np
 from secateur.evaluation.flops import graph_of
 from secateur.models import strided
 from secateur.models.weights import flat_layers, weight_paths
+from secateur.proof.record import Check
 from secateur.sparsity.masks import Masks
 from secateur.structure.cutting import cut, slicer
 from secateur.structure.dependency import analyse
@@ -29,6 +30,7 @@ class Pruned:
         masks: Masks of the new model's weights, where masks were given.
         kept: Weight path -> axis -> positions that are left of it in the original; axes that are
             not named are whole. Of `prune` alone.
+        checks: What was proved of the new model.
     """
 
     model: keras.Model
@@ -36,6 +38,7 @@ class Pruned:
     widths: dict[str, tuple[int, int]]
     masks: Masks | None = field(default=None, repr=False)
     kept: dict[str, dict[int, np.ndarray]] = field(default_factory=dict, repr=False)
+    checks: tuple[Check, ...] = ()
 
 
 def shrink(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> keras.Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -10,8 +11,11 @@ import numpy as np
 
 from secateur.sparsity.config import TargetConfig
 from secateur.structure.pruning import StructureTarget, prune
-from secateur.structure.recalibration import recalibrate
+from secateur.structure.recalibration import remeasure
 from secateur.structure.shrinking import Pruned
+
+_NORM_EXAMPLES = 2048
+"""Over which BatchNorm is measured anew."""
 
 
 def cut(
@@ -57,8 +61,9 @@ def cut(
             f"Latency of one example: {before:.3g} ms before the cut, {after:.3g} ms after it, "
             f"{1 - after / before:.1%} less."
         )
-    recalibrate(pruned.model, data, seed=seed)
-    return pruned
+    found = remeasure(pruned.model, lambda: data, examples=_NORM_EXAMPLES, seed=seed)
+    pruned.notices.extend(found.notices)
+    return replace(pruned, checks=(*pruned.checks, *found.checks))
 
 
 def structure_target(target: TargetConfig) -> StructureTarget:

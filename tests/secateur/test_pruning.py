@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -180,8 +181,35 @@ def test_datasets(trained, data):
         assert pruned.sparsity == 0.5
         assert len(pruned.metrics["fine_tuned"]) == 2
     endless = batches.repeat()
-    with pytest.raises(ValueError, match="assert_cardinality"):
+    with pytest.raises(ValueError, match="no end"):
         secateur.prune(trained, endless, 0.5, criterion="magnitude", schedule="gradual", epochs=1)
+
+
+@pytest.mark.parametrize("form", ["pandas", "generator", "PyDataset", "not batched"])
+def test_data_in_another_form_give_the_same_model(trained, data, form):
+    x, y = data
+    index = np.random.default_rng(1).permutation(len(y))
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, place):
+            return x[30 * place : 30 * place + 30], y[30 * place : 30 * place + 30]
+
+    given = {
+        "pandas": lambda: (pd.DataFrame(x, index=index), pd.Series(y, index=index)),
+        "generator": lambda: ((x[i : i + 50], y[i : i + 50]) for i in range(0, len(y), 50)),
+        "PyDataset": Batches,
+        "not batched": lambda: tf.data.Dataset.from_tensor_slices(data),
+    }[form]
+    options = {"ratio": 0.5, "criterion": "taylor", "loss": LOSS}
+    wanted = secateur.prune(trained, data, validation=data, **options)
+    pruned = secateur.prune(trained, given(), validation=given(), **options)
+    for path, value in values(wanted.model).items():
+        np.testing.assert_array_equal(values(pruned.model)[path], value)
+    for name, value in wanted.metrics["pruned"].items():
+        assert pruned.metrics["pruned"][name] == pytest.approx(value, rel=1e-5)
 
 
 def test_in_place(data):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from secateur.models.weights import content_digest, prunable_weights
+from secateur.proof import ProofError
 from secateur.sparsity.hold import apply_masks, hold
 from secateur.sparsity.masks import Masks
 
@@ -268,4 +269,108 @@ def test_apply_masks_zeroes_and_refuses_other_models():
         pytest.raises(ValueError, match=r"a/kernel has the shape \(6, 8\).*\(7, 8\)"),
         hold(wider, masks),
     ):
+        pass
+
+
+def nested():
+    """An outer model that trains a part which is held by itself."""
+    keras.utils.set_random_seed(0)
+    inner = dense_model()
+    x = keras.Input((6,))
+    outer = keras.Model(x, keras.layers.Dense(3, name="head")(inner(x)), name="outer")
+    return inner, outer
+
+
+@pytest.mark.parametrize("name", ["adam", "ema", "ema_overwrite"])
+def test_a_part_is_held_while_the_whole_which_was_traced_before_trains(name):
+    inner, outer = nested()
+    outer.compile(OPTIMIZERS[name](), LOSS)
+    outer.fit(*data(), epochs=2, verbose=0)
+    masks = random_masks(inner)
+    constraints = [w.constraint for w in inner.weights]
+    with hold(inner, masks):
+        outer.fit(*data(), epochs=2, verbose=0)
+        outer.train_on_batch(*data())
+        assert removed_are_zero(inner, masks)
+    assert [w.constraint for w in inner.weights] == constraints
+    outer.fit(*data(), epochs=1, verbose=0)
+    assert not removed_are_zero(inner, masks)
+
+
+def test_the_whole_is_held_while_a_part_which_was_traced_before_trains():
+    inner, outer = nested()
+    inner.compile("adam", LOSS)
+    inner.fit(*data(), verbose=0)
+    masks = random_masks(outer)
+    with hold(outer, masks):
+        inner.fit(*data(), verbose=0)
+        assert removed_are_zero(outer, masks)
+
+
+def own_loop(model, optimizer):
+    x, y = data()
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = LOSS(y, model(x, training=True))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    return step
+
+
+def test_a_step_that_was_traced_before_is_noticed_and_the_constraints_come_back():
+    model = dense_model(keras.constraints.MaxNorm(2))
+    constraints = [w.constraint for w in model.weights]
+    step = own_loop(model, keras.optimizers.Adam(0.05))
+    step()
+    masks = random_masks(model)
+    said = r"weights that the masks remove from 'a/kernel' are not zero.*trace a step.*enforce\(\)"
+    with pytest.raises(ProofError, match=said), hold(model, masks):
+        step()
+    assert [w.constraint for w in model.weights] == constraints
+    with hold(model, masks) as held:  # the same step, used as it should be
+        step()
+        held.enforce()
+
+
+def test_averages_of_a_loop_of_ones_own_that_revive_weights_are_noticed():
+    model = dense_model()
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True)
+    masks = random_masks(model)
+    own_loop(model, optimizer)()  # the averages are of all weights
+
+    def train():
+        with hold(model, masks):
+            own_loop(model, optimizer)()
+            optimizer.finalize_variable_values(model.trainable_variables)
+
+    with pytest.raises(ProofError, match="not zero"):
+        train()
+
+
+def test_an_error_in_the_block_is_the_one_that_is_told():
+    model = dense_model()
+
+    def fail():
+        with hold(model, random_masks(model)):
+            model.get_layer("a").kernel.assign(np.ones((6, 8)))
+            raise KeyError("theirs")
+
+    with pytest.raises(KeyError, match="theirs"):
+        fail()
+
+
+def test_a_model_whose_init_stopped_half_way_does_not_disturb():
+    kept = []
+
+    class Half(keras.Model):
+        def __init__(self):
+            kept.append(self)
+            raise OSError("stopped")
+
+    with pytest.raises(OSError, match="stopped"):
+        Half()
+    model = dense_model()
+    with hold(model, random_masks(model)):
         pass

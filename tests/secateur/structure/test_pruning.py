@@ -146,7 +146,6 @@ def test_several_batches_count_the_same():
         lambda model: structure.prune(model, {}, StructureTarget()),
         lambda model: structure.prune(model, {}, StructureTarget("layer", measure="layers")),
         lambda model: structure.shrink(model, {}),
-        lambda model: structure.recalibrate(model, (np.ones((2, 4)), None)),
     ],
 )
 def test_subclassed_models_are_refused_with_what_works_instead(call):
