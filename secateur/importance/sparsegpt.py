@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
 from secateur.importance.layerwise import Layer, layers
-from secateur.importance.obs import Target, choose, reconstruct
+from secateur.importance.obs import Target, choose, never_seen, reconstruct
 from secateur.importance.run import Run, unchanged
 from secateur.models.weights import PrunableWeight, prunable_weights
 
@@ -57,7 +57,8 @@ def sparsegpt(
     error is taken over the calibration data, with the layers before it already pruned. Inputs are
     gone through one after the other: weights w with the smallest w² / [H⁻¹]_jj (H of the inputs
     still to come) go, and what they did is made up for by the weights of the inputs still to come.
-    No labels and no gradients are needed. The model is left as it was; put the result in place by
+    Weights of inputs that are zero in all examples go first; those that stay keep their values, and
+    a notice says so. No labels and no gradients are needed. The model is left as it was; put the result in place by
     `apply`. With a `TargetConfig` in place of ratio or pattern, `secateur.sparsity.methods.rewrite`
     calls this.
 
@@ -129,14 +130,14 @@ def prune_layers(
     with unchanged(run.model):
         for layer in layers(run, set(target)):
             sums = _moments_of(layer, full=method == "sparsegpt")
-            done = [
-                (
-                    weight,
-                    _pruned(weight, sums.pop(weight.path), target[weight.path], method, damping),
-                )
-                for weight in layer.weights
-                if weight.path in sums
-            ]
+            done = []
+            for weight in layer.weights:
+                if weight.path in sums:
+                    moments, wanted = sums.pop(weight.path), target[weight.path]
+                    pruned = _pruned(weight, moments, wanted, method, damping)
+                    if method == "sparsegpt" and wanted.mask is None:
+                        _tell_unseen(run, moments, pruned)
+                    done.append((weight, pruned))
             for weight, pruned in done:
                 weight.variable.assign(pruned.value)
                 left.discard(pruned.path)
@@ -195,6 +196,22 @@ def _pruned(
     else:
         value, mask = _prune(before, moments, target, damping)
     return Pruned(weight.path, value.astype(before.dtype, copy=False), mask)
+
+
+def _tell_unseen(run: Run, moments: _Moments, pruned: Pruned) -> None:
+    if isinstance(moments.term, Lookup):
+        return
+    assert isinstance(moments.term, Product)
+    unseen = never_seen(moments.values)
+    kept = moments.term.layout.inverse(pruned.mask, moments.term.sizes[2:])
+    if kept[unseen].any() and not kept.all():
+        count = int(unseen.sum())
+        run.note(
+            f"{count} {'input' if count == 1 else 'inputs'} of {pruned.path} "
+            f"{'is' if count == 1 else 'are'} zero in all examples: weights behind "
+            f"{'it' if count == 1 else 'them'} went first, and those that stay keep their values "
+            "(the code of SparseGPT's paper sets them to zero)."
+        )
 
 
 class _Moments(NamedTuple):

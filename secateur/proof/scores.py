@@ -13,7 +13,7 @@ from keras.src.trainers.compile_utils import CompileLoss
 
 from secateur.proof.record import Check
 
-LIMIT = 1.0
+LIMIT = 0.5
 """Seconds after which no further example is computed by itself …"""
 LEAST = 2
 """… once so many are done."""

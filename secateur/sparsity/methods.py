@@ -42,8 +42,9 @@ def rewrite(
 
         masks = rewrite(model, (x, None), TargetConfig(pattern="2:4"), method="wanda")
 
-    The target gives each layer its ratio (`allocation` uniform, erk or a mapping) or is N:M. In the
-    rounds of an iterative target the weights are chosen anew each time, so that one may come back.
+    The target gives each layer its ratio (`allocation` uniform, erk or a mapping) or is N:M. With
+    `wanda` and a ratio, `allocation` auto or output compares the weights of each output with each
+    other, as its paper does; the others compare those of a layer. In the rounds of an iterative target the weights are chosen anew each time, so that one may come back.
 
     Args:
         model: A built Keras model; its weights are replaced.
@@ -62,7 +63,11 @@ def rewrite(
     Raises:
         ValueError: If the target cannot be met by a method, or selects nothing.
     """
-    check_combination("sparsegpt", target)
+    if method == "wanda":
+        target = target.settled("wanda")
+    by_output = target.allocation == "output"
+    named = target.model_copy(update={"allocation": "uniform"}) if by_output else target
+    check_combination("sparsegpt", target if method == "sparsegpt" else named)
     layouts, notices = scope(describe(model), target), list[str]()
     digest = content_digest(model)
     if target.n_of_m:
@@ -70,7 +75,11 @@ def rewrite(
         wanted = {path: Target(kept=kept, group=group) for path in layouts}
     else:
         ratios = _ratios(layouts, target, notices)
-        wanted = {path: Target(ratio=ratios[path]) for path in layouts if path in ratios}
+        wanted = {
+            path: Target(ratio=ratios[path], by_output=by_output)
+            for path in layouts
+            if path in ratios
+        }
     weights = prunable_weights(model)
     run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)
     packed: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}

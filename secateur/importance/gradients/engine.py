@@ -50,9 +50,9 @@ def per_example_sums(run: Run, power: int) -> dict[str, np.ndarray]:
     """
     passes = Passes(run)
     sums = {w.path: np.zeros(tuple(w.variable.shape)) for w in run.weights}
+    trial = _try_out(run, passes)
+    closed = [w for w in run.weights if w.path in trial.orders]
     with passes.installed():
-        trial = _try_out(run, passes)
-        closed = [w for w in run.weights if w.path in trial.orders]
         for batch in run.batches(trial.size) if closed else ():
             calls, _ = passes.backward(batch, [])
             terms = passes.terms(calls)
