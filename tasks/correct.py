@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from secateur.correction.config import CorrectConfig
+from secateur.proof.record import Check
 from secateur.store import Reference, digest_of
 from tasks.stage import Build, Product, read, stage
 
@@ -32,6 +33,7 @@ def correct(
     masks = Masks.load(folder / "masks.npz") if (folder / "masks.npz").exists() else None
     cut = (folder / "kept.npz").exists()
     assert correct.method is not None, "not resolved"
+    checks: list[Check] = []
     notices = mend(
         network,
         load_model(read(model).directory / "model.keras"),
@@ -42,10 +44,11 @@ def correct(
         batch_norm=correct.batch_norm,
         examples=correct.examples,
         seed=seed,
+        checks=checks,
     )
     save_model(network, build.directory / "model.keras")
     digest = content_digest(network)
     if masks is not None:
         shutil.copyfile(folder / "masks.npz", build.directory / "masks.npz")
         digest = digest_of([digest, masks.digest()])
-    return Product(digest, {"notices": notices})
+    return Product(digest, {"notices": notices, "checks": [check.model_dump() for check in checks]})

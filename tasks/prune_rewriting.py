@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from secateur.importance.config import ImportanceConfig
+from secateur.proof.record import Check
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from tasks.progress import epochs_shown
@@ -34,6 +35,7 @@ def prune_rewriting(
 
     training = Dataset(read(data).directory).train
     network = load_model(read(model).directory / "model.keras")
+    checks: list[Check] = []
     with epochs_shown("prune", 100, unit="percent") as progress:
         masks = rewrite(
             network,
@@ -43,6 +45,7 @@ def prune_rewriting(
             batch_size=importance.batch_size,
             seed=seed,
             progress=lambda done, total: progress(100 * done / total, {}),
+            checks=checks,
         )
     notices = list(masks.notices)
     if examples:
@@ -51,4 +54,4 @@ def prune_rewriting(
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": notices})
+    return Product(digest, {"notices": notices, "checks": [check.model_dump() for check in checks]})

@@ -114,7 +114,7 @@ class Activations:
         ]
 
     def places(self, batch: Batch) -> dict[str, list[Place]]:
-        """Where the activations of each weight's units are: one place for each call of its layer."""
+        """Where the activations of each weight's units are, for each call of its layer."""
         with self._capture.installed():
             calls = self._forward(batch)
         chains, times = _chains(calls), Counter[int]()

@@ -59,9 +59,7 @@ def _level(gone: np.ndarray, count: int, inputs: int) -> int:
     return low
 
 
-def _ranked(
-    scores: np.ndarray, removed: np.ndarray | None
-) -> Iterator[tuple[slice, np.ndarray]]:
+def _ranked(scores: np.ndarray, removed: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray]]:
     """Some outputs after the other, with scores below all others where a weight is gone."""
     inputs, outputs = scores.shape
     step = max(1, _CHUNK // max(1, inputs))

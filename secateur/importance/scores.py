@@ -42,9 +42,7 @@ class Scores(dict[str, np.ndarray]):
     def save(self, path: Path) -> None:
         """Writes an `.npz` file, without pickles."""
         checks = [check.model_dump() for check in self.checks]
-        about = json.dumps(
-            {"criterion": self.criterion, "notices": self.notices, "checks": checks}
-        )
+        about = json.dumps({"criterion": self.criterion, "notices": self.notices, "checks": checks})
         arrays = {f"/{name}": values for name, values in self.items()}
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **{_ABOUT: np.array(about)}, **arrays)

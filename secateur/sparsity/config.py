@@ -41,16 +41,16 @@ class TargetConfig(BaseModel):
         description="Scores below this quantile of the scores go; unlike with ratio, equal scores "
         "go or stay together, so fewer may go.",
     )
-    allocation: (
-        Literal["auto", "global", "uniform", "output", "erk", "lamp"] | dict[str, Ratio]
-    ) = Field(
-        "auto",
-        description="How the budget is shared: auto (where single weights go by a ratio: lamp by "
-        "their magnitude, output by wanda; else global), global (the lowest scores anywhere), "
-        "uniform (the same ratio in each layer), output (the same ratio in each output of each "
-        "layer, whose weights are compared with each other alone), erk (Evci 2020), lamp (Lee 2021), or a mapping of globs on "
-        "layers to their own ratios, where the longest glob that matches a layer counts and "
-        "layers that no glob matches stay dense.",
+    allocation: Literal["auto", "global", "uniform", "output", "erk", "lamp"] | dict[str, Ratio] = (
+        Field(
+            "auto",
+            description="How the budget is shared: auto (where single weights go by a ratio: lamp "
+            "by their magnitude, output by wanda; else global), global (the lowest scores "
+            "anywhere), uniform (the same ratio in each layer), output (the same ratio in each "
+            "output of each layer, whose weights are compared with each other alone), erk (Evci "
+            "2020), lamp (Lee 2021), or a mapping of globs on layers to their ratios, where the "
+            "longest glob that matches a layer counts and layers that no glob matches stay dense.",
+        )
     )
     pattern: str = Field(
         "weight",

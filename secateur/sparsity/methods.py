@@ -14,6 +14,7 @@ from secateur.importance.obs import Target
 from secateur.importance.run import Run
 from secateur.importance.sparsegpt import Method, prune_layers
 from secateur.models.weights import content_digest, prunable_weights
+from secateur.proof.record import Check
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
@@ -34,6 +35,7 @@ def rewrite(
     batch_size: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    checks: list[Check] | None = None,
 ) -> Masks:
     """Prunes `model` in place by a method, `(model, data, target) -> weights, masks`.
 
@@ -44,7 +46,8 @@ def rewrite(
 
     The target gives each layer its ratio (`allocation` uniform, erk or a mapping) or is N:M. With
     `wanda` and a ratio, `allocation` auto or output compares the weights of each output with each
-    other, as its paper does; the others compare those of a layer. In the rounds of an iterative target the weights are chosen anew each time, so that one may come back.
+    other, as its paper does; the others compare those of a layer. In the rounds
+    of an iterative target the weights are chosen anew each time, so that one may come back.
 
     Args:
         model: A built Keras model; its weights are replaced.
@@ -56,6 +59,7 @@ def rewrite(
         batch_size: Examples at a time; None chooses by the size of the activations.
         seed: Seed of the draw of `examples`.
         progress: Told after each weight how many are done, and of how many.
+        checks: Takes what was proved on some of the examples.
 
     Returns:
         Masks of the pruned weights, with the digest of the model as it was given.
@@ -89,6 +93,8 @@ def rewrite(
         if progress:
             progress(len(packed), len(wanted))
     notices += run.notices
+    if checks is not None:
+        checks += run.checks
     if not packed:
         raise ValueError(f"{method} can prune no weight of this model: {' '.join(notices)}")
     if target.ratio is None:

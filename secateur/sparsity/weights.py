@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from secateur.importance.outputs import smallest_of_outputs
 from secateur.sparsity.allocation import apportion, erk_shares, lamp_scores
 from secateur.sparsity.cut import Cut, Cutter, Source, find_cut, pack
 from secateur.sparsity.layout import Layout
-from secateur.importance.outputs import smallest_of_outputs
 from secateur.sparsity.pattern import unview, view, view_shape
 
 

@@ -157,7 +157,7 @@ def _try_out(run: Run, passes: Passes, *, signed: bool = False) -> Trial:
         trial = _prove(run, passes, batch, asked, signed)
         if _is_fixed(run.model):
             # The weights may change before it is asked again; what was found of the graph does not.
-            _TRIALS[run.model] = trial._replace(sums=dict.fromkeys(trial.sums, {}))
+            _TRIALS[run.model] = trial._replace(sums={path: {} for path in trial.sums})
     for path in (w.path for w in run.weights if w.path in trial.unreached):
         run.note(f"No gradient reaches {path!r}: its scores are zero.")
     if not trial.examples:
@@ -190,7 +190,7 @@ def _prove(run: Run, passes: Passes, batch: Batch, asked: Any, signed: bool) -> 
     with passes.installed():
         size = passes.batch_size(passes.forward(batch), batch.size)
     if count is None:
-        sums: dict[str, Any] = dict.fromkeys(variables, {})
+        sums: dict[str, Any] = {path: {} for path in variables}
         return Trial(asked, run.given_loss, {}, frozenset(), sums, 0, tolerance, None, size)
     few = batch.part(0, count)
     claims: dict[str, list[Any]]
@@ -211,7 +211,7 @@ def _prove(run: Run, passes: Passes, batch: Batch, asked: Any, signed: bool) -> 
     verdict = compare(one, claims, count, [None] if signed else [1, 2], tolerance)
     seconds = time.perf_counter() - started
     slow = _slow(run, verdict.sums) if verdict.sums else ""
-    what = "Summed gradients" if signed else "Gradients of single examples, and sums of their sizes,"
+    what = "Summed gradients" if signed else "Gradients of each example, and sums of their sizes,"
     line = check(what, verdict, count, tolerance, seconds, slow)
     ways: dict[str, Order] = {
         path: "rows" if signed else claims[path][number].order

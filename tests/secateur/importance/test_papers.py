@@ -85,8 +85,11 @@ def test_wanda_as_a_method(allocation: str) -> None:
     for weight, old, seen in zip((first, second), before, inputs, strict=True):
         wanted = _wanda(old.T, seen, 0.5).T
         if allocation == "uniform":  # the layer as a whole
-            flat = _wanda(np.abs(old * np.linalg.norm(seen, axis=0)[:, None]).reshape(1, -1),
-                          np.ones((1, old.size)), 0.5)
+            flat = _wanda(
+                np.abs(old * np.linalg.norm(seen, axis=0)[:, None]).reshape(1, -1),
+                np.ones((1, old.size)),
+                0.5,
+            )
             assert not (wanted == flat.reshape(old.shape)).all()
             wanted = flat.reshape(old.shape)
         np.testing.assert_array_equal(masks[weight.path], wanted)
@@ -132,9 +135,7 @@ def test_sparsegpt_is_the_paper(inputs: int, dead: int) -> None:
     unseen = rng.permutation(inputs)[:dead]
     x[:, unseen] = 0
     matrix = rng.normal(size=(inputs, 6))
-    new, kept = obs.reconstruct(
-        matrix[None], (x.T @ x)[None], obs.Target(ratio=0.5), 0.01, inputs
-    )
+    new, kept = obs.reconstruct(matrix[None], (x.T @ x)[None], obs.Target(ratio=0.5), 0.01, inputs)
     wanted, mask = _sparsegpt(matrix.T, x, 0.5, obs.BLOCK, 0.01)
     seen = np.setdiff1d(np.arange(inputs), unseen)
     np.testing.assert_array_equal(kept[0][seen], mask.T[seen])
