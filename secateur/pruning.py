@@ -15,6 +15,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
+from secateur.proof.record import Check
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.gradual import GradualPruning
@@ -44,6 +45,7 @@ class Pruned:
             `validation`; empty without it.
         history: Of each fine-tuning, metric -> one value for each epoch.
         notices: What was skipped, floored or not met, and why.
+        checks: What was proved on the model and its data, and on how many examples.
     """
 
     model: keras.Model
@@ -52,6 +54,7 @@ class Pruned:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     history: list[dict[str, list[float]]] = field(default_factory=list)
     notices: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def sparsity(self) -> float:
@@ -167,6 +170,7 @@ def prune(
         work.metrics,
         work.history,
         (*masks.notices, *work.notices),
+        tuple(dict.fromkeys(work.checks)),
     )
 
 
@@ -191,6 +195,7 @@ class _Work:
         self.metrics: dict[str, dict[str, float]] = {}
         self.history: list[dict[str, list[float]]] = []
         self.notices: list[str] = []
+        self.checks: list[Check] = []
         self._layouts = describe(model)
         self._measure("dense")
 
@@ -232,7 +237,7 @@ class _Work:
         known = BUILT_IN.get(self._scoring["criterion"])
         if known and known.kind == "method":
             options = {name: self._scoring[name] for name in ("examples", "seed")}
-            return rewrite(self.model, self._data, target, **options)
+            return rewrite(self.model, self._data, target, **options, checks=self.checks)
         return select(
             self._score(),
             target,
@@ -242,7 +247,9 @@ class _Work:
         )
 
     def _score(self) -> Any:
-        return score(self.model, self._data, **self._scoring)
+        scores = score(self.model, self._data, **self._scoring)
+        self.checks += scores.checks
+        return scores
 
     def _fit(self, callbacks: list[Any]) -> None:
         x, y, weights = _parts(self._data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -88,11 +89,12 @@ class Capture:
             yield self
 
     def _skip_probe(self, layer: keras.layers.RNN, stack: contextlib.ExitStack) -> None:
-        """Leaves out the first step that Keras runs before its loop to learn the output's shape.
+        """Leaves out the steps that Keras runs before its loop, to learn the shape of its output.
 
-        (Unrolled it would not run, but unrolled some layers compute something else under a mask.)
+        (Unrolled it would not run the last of them, but unrolled some layers compute something else
+        under a mask.)
         """
-        loop, cell = layer.inner_loop, layer.cell
+        loop, cell, before = layer.inner_loop, layer.cell, layer._maybe_config_dropout_masks
         step = cell.call
         probing: list[bool] = []
 
@@ -107,12 +109,17 @@ class Capture:
             if not probing or not probing[-1]:
                 return step(*args, **kwargs)
             probing[-1] = False
+            return muted(step, *args, **kwargs)
+
+        def muted(function: Any, *args: Any, **kwargs: Any) -> Any:
             self._muted += 1
             try:
-                return step(*args, **kwargs)
+                return function(*args, **kwargs)
             finally:
                 self._muted -= 1
 
+        dropout = partial(muted, before)
+        stack.enter_context(_attribute(layer, "_maybe_config_dropout_masks", dropout))
         stack.enter_context(_attribute(layer, "inner_loop", inner_loop))
         stack.enter_context(_attribute(cell, "call", call))
 
