@@ -11,12 +11,13 @@ from typing import NoReturn, TextIO
 
 from rich.console import Console
 
-from flows.commands import (
+from secateur.flows.commands import (
     BAD_PARAMETERS,
     INTERRUPTED,
     automations,
     cache,
     compress,
+    deploy,
     evaluate,
     inspect,
     profile,
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)
+    deploy.add(commands)
     automations.add(commands)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -86,7 +88,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
 def _standard_error() -> TextIO:
     """Standard error by a descriptor of its own, for what the command has to say.
 
-    Descriptor 2 leads nowhere while TensorFlow is imported (`tasks.quiet`).
+    Descriptor 2 leads nowhere while TensorFlow is imported (`secateur.tasks.quiet`).
     """
     try:
         if sys.stderr.fileno() != 2:

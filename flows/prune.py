@@ -9,29 +9,30 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
-from flows.command_line import command_line
-from flows.deadline import Deadline
-from flows.parameters import PruneParameters, Seed
-from flows.pipeline import StageName, check_stages, run_stages, wire_explained
-from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
+from secateur.flows.command_line import command_line
+from secateur.flows.deadline import Deadline
+from secateur.flows.parameters import PruneParameters, Seed
+from secateur.flows.pipeline import StageName, check_stages, run_stages, wire_explained
+from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
 from secateur.report.tracking import open_experiment
 from secateur.sparsity.config import TargetConfig
+from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.deadline import deadline as until
+from secateur.tasks.pinned import pinned
+from secateur.tasks.report import gather, report
+from secateur.tasks.tags import tag_flow_run
+from secateur.tasks.track import track_run
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.approval import approved, check_approval, rejected
-from tasks.deadline import deadline as until
-from tasks.pinned import pinned
-from tasks.report import gather, report
-from tasks.tags import tag_flow_run
-from tasks.track import track_run
 
 
 def _run_name() -> str:
@@ -65,7 +66,7 @@ def prune(
     objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
     deadline: Deadline | None = None,
     refresh: tuple[StageName, ...] = (),
@@ -122,7 +123,7 @@ def prune(
     if publish.mlflow:
         open_experiment(publish.mlflow)
     tag_flow_run(parameters.dataset.label, parameters.importance.criterion)
-    with pinned(), until(deadline):
+    with parameters.destination().claim(), pinned(), until(deadline):
         outcome = run_stages(parameters, set(refresh), through=wire_explained)
         given = parameters.model_dump(mode="json")
         if publish.approval:
@@ -149,6 +150,6 @@ def prune(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import run
+    from secateur.flows.cli import run
 
     run(["prune", *sys.argv[1:]])

@@ -7,20 +7,21 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.parameters import Seed
-from flows.pipeline import stage_runner
-from flows.search_parameters import SensitivityParameters
-from flows.search_wiring import wire_sensitivity
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.parameters import Seed
+from secateur.flows.pipeline import stage_runner
+from secateur.flows.search_parameters import SensitivityParameters
+from secateur.flows.search_wiring import wire_sensitivity
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder
 from secateur.search.curves import Sensitivity
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.search.target_config import SearchTarget
+from secateur.tasks.pinned import pinned
+from secateur.tasks.sensitivity_report import sensitivity_report
+from secateur.tasks.tags import tag_flow_run
 from secateur.training.config import TrainConfig
-from tasks.pinned import pinned
-from tasks.sensitivity_report import sensitivity_report
-from tasks.tags import tag_flow_run
 
 
 def _run_name() -> str:
@@ -40,7 +41,7 @@ def sensitivity(
     target: SearchTarget = SearchTarget(),  # noqa: B008
     sensitivity: SensitivityConfig = SensitivityConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
 ) -> list[Sensitivity]:
     """Prunes each layer alone at several ratios, and shows what it does to the accuracy.
 
@@ -66,7 +67,7 @@ def sensitivity(
     p = SensitivityParameters.model_validate({name: given[name] for name in names})
     runs = p.check()
     tag_flow_run(p.dataset.label, "sensitivity")
-    with pinned():
+    with p.destination().claim(), pinned():
         found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)[0]) for run in runs]
         report = sensitivity_report([each.sensitivity for each in found], runs[0].output)
     for each in report:
@@ -78,6 +79,6 @@ def sensitivity(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     sys.exit(main(["sensitivity", *sys.argv[1:]]))

@@ -16,6 +16,7 @@ from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
 from secateur.proof.record import Check
+from secateur.proof.telling import checked_line
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.gradual import GradualPruning
@@ -45,7 +46,7 @@ class Pruned:
             `validation`; empty without it.
         history: Of each fine-tuning, metric -> one value for each epoch.
         notices: What was skipped, floored or not met, and why.
-        checks: What was proved on the model and its data, and on how many examples.
+        checks: What was proved of the model, on what, and the largest difference.
     """
 
     model: keras.Model
@@ -72,7 +73,8 @@ class Pruned:
         for subject, values in self.metrics.items():
             shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             lines.append(f"{subject}: {shown}")
-        return "\n".join([*lines, *self.notices])
+        checked = [line] if (line := checked_line(self.checks)) else []
+        return "\n".join([*lines, *self.notices, *checked])
 
 
 def prune(

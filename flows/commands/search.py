@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import check_terminal, run_flow
-from flows.search_parameters import SearchParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import check_terminal, run_flow
+from secateur.flows.search_parameters import SearchParameters
 
 
 def add(commands) -> None:
@@ -29,12 +29,13 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters: SearchParameters = namespace.flags.read(namespace)
         parameters.check()
+        parameters.destination().check_input("--config", namespace.config)
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "search", error)
 
     def work(terminal) -> None:
-        from flows.search import search
+        from secateur.flows.search import search
 
         fields = {name: getattr(parameters, name) for name in SearchParameters.model_fields}
         terminal.show_search(search(**fields), parameters.output)

@@ -18,7 +18,7 @@ BAD = [
     (["--target.ratio", "0.9", "--model.factory", "nets"], "write it as package.module:function"),
     (["--target.ratio", "0.9", "--model.path", "none.keras"], "which is no file"),
     (["--target.ratio", "0.9", "--dataset.data_dir", "/no/where"], "which is no folder"),
-    (["--target.ratio", "0.9", "--output", "/proc/nothing"], "cannot be written"),
+    (["--target.ratio", "0.9", "--output", "/proc/nothing"], "is the system's (/proc)"),
     (["--target.ratio", "0.9", "--model.factory", "os:getcwd"], "has not allowed"),
     (["--target.ratio", "0.9", "--objective.loss", "os:getcwd"], "has not allowed"),
     (["--target.ratio", "0.9", "--objective.loss", "os.getcwd"], "neither a name nor package"),
@@ -58,7 +58,7 @@ BAD = [
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) or "none" for a, _ in BAD])
 def test_bad_parameters_are_refused_without_tensorflow(arguments, message, capsys):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     assert main(["prune", *arguments]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
@@ -146,7 +146,7 @@ def test_a_diverging_training_fails_with_the_epoch_and_a_way_out(wrong_model, qu
 
 
 def test_a_failed_run_exits_with_1_and_one_sentence(tmp_path, monkeypatch, capsys, prefect_server):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("SECATEUR_STORE", str(tmp_path / "file" / "store"))

@@ -6,16 +6,17 @@ import json
 
 import pytest
 
-from flows.compress import find_compressed
-from flows.compress_parameters import CompressParameters
-from flows.pipeline import look_up
 from secateur.evaluation.runtimes import open_model
+from secateur.flows.compress import find_compressed
+from secateur.flows.compress_parameters import CompressParameters
+from secateur.flows.pipeline import look_up
 from secateur.report.compress import CompressReport, compress_markdown
+from tests.flows.conftest import check_names
 
 
 @pytest.mark.slow
 def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_server):
-    from flows.compress import compress
+    from secateur.flows.compress import compress
 
     given = {
         "train": {"epochs": 2},
@@ -40,7 +41,9 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
     assert sizes == sorted(sizes, reverse=True)
     assert channels.flops <= 0.5 * dense.flops * 1.05
     out = tmp_path / "out"
+    check_names(out, "compress", ("litert",), "int8")
     assert {path.name for path in out.iterdir()} == {
+        ".secateur.json",
         "compress.json",
         "compress.md",
         "model.keras",

@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.flows.conftest import check_names
+
 pytestmark = pytest.mark.slow
 
 QUICK = {
@@ -19,8 +21,8 @@ QUICK = {
 @pytest.fixture
 def moved(ran, tmp_path, prefect_server):
     """Calls the flow on the model that a quick run of `prune` gave."""
-    from flows.prune import prune
-    from flows.transfer import transfer
+    from secateur.flows.prune import prune
+    from secateur.flows.transfer import transfer
     from tests.flows.conftest import QUICK as PRUNED
 
     prune(**PRUNED, output=tmp_path / "pruned")
@@ -61,6 +63,8 @@ def test_zeros_stay_and_a_fresh_start_has_the_same(moved, ran, tmp_path):
     assert written["models"]["transferred"]["metrics"] == ours.metrics
     assert "from scratch" in (tmp_path / "out" / "transfer.md").read_text()
     assert "from scratch" in (tmp_path / "out" / "transfer.html").read_text()
+    check_names(tmp_path / "out", "transfer")
+    check_names(tmp_path / "pruned", "prune")
     assert (tmp_path / "out" / "transfer.png").stat().st_size > 5000
 
     again = moved()
@@ -81,7 +85,7 @@ def test_what_was_not_pruned_or_does_not_fit_is_refused(moved, ran, tmp_path):
     def trained():
         return [entry.stage for entry in open_store().list()].count("fine_tune")
 
-    from flows.transfer import transfer
+    from secateur.flows.transfer import transfer
 
     before = trained()
     dense = keras.Sequential(
