@@ -177,7 +177,7 @@ def prune(
         work.metrics,
         work.history,
         (*masks.notices, *work.notices),
-        tuple(work.checks),
+        tuple(dict.fromkeys(work.checks)),
     )
 
 
@@ -249,7 +249,7 @@ class _Work:
         known = BUILT_IN.get(self._scoring["criterion"])
         if known and known.kind == "method":
             options = {name: self._scoring[name] for name in ("examples", "seed")}
-            return rewrite(self.model, self._data, target, **options)
+            return rewrite(self.model, self._data, target, **options, checks=self.checks)
         return select(
             self._score(),
             target,
@@ -259,7 +259,9 @@ class _Work:
         )
 
     def _score(self) -> Any:
-        return score(self.model, self._data, **self._scoring)
+        scores = score(self.model, self._data, **self._scoring)
+        self.checks += scores.checks
+        return scores
 
     def _fit(self, callbacks: list[Any]) -> None:
         x, y, weights = _parts(self._data)

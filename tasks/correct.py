@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from secateur.correction.config import CorrectConfig
+from secateur.proof.record import Check
 from secateur.store import Reference, digest_of
 from secateur.tasks.proving import masks_proved
 from secateur.tasks.stage import Build, Product, read, stage
@@ -35,6 +36,7 @@ def correct(
     cut = (folder / "kept.npz").exists()
     assert correct.method is not None, "not resolved"
     inputs = calibration(Dataset(read(data).directory).train, correct.examples, seed)
+    checks: list[Check] = []
     notices = mend(
         network,
         load_model(read(model).directory / "model.keras"),
@@ -45,16 +47,17 @@ def correct(
         batch_norm=False,
         examples=correct.examples,
         seed=seed,
+        checks=checks,
     )
-    checks = []
     if correct.batch_norm:
         found = remeasure(network, lambda: inputs, examples=correct.examples, seed=seed)
         notices += found.notices
-        checks = [check.model_dump() for check in found.checks]
+        checks += found.checks
     save_model(network, build.directory / "model.keras")
     digest = content_digest(network)
+    said = [check.model_dump() for check in checks]
     if masks is not None:
-        checks += masks_proved(network, masks, build.directory / "model.keras", "after correction")
+        said += masks_proved(network, masks, build.directory / "model.keras", "after correction")
         shutil.copyfile(folder / "masks.npz", build.directory / "masks.npz")
         digest = digest_of([digest, masks.digest()])
-    return Product(digest, {"notices": notices, "checks": checks})
+    return Product(digest, {"notices": notices, "checks": said})

@@ -44,5 +44,6 @@ def importance(
         pool=importance.pool,
         tolerance=importance.tolerance,
     )
+    checks = [check.model_dump() for check in scores.checks]
     scores.save(build.directory / "scores.npz")
-    return Product(scores.digest(), {"notices": list(scores.notices)})
+    return Product(scores.digest(), {"notices": list(scores.notices), "checks": checks})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from secateur.importance.config import ImportanceConfig
+from secateur.proof.record import Check
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.tasks.progress import epochs_shown
@@ -35,6 +36,7 @@ def prune_rewriting(
 
     training = Dataset(read(data).directory).train
     network = load_model(read(model).directory / "model.keras")
+    checks: list[Check] = []
     with epochs_shown("prune", 100, unit="percent") as progress:
         masks = rewrite(
             network,
@@ -44,15 +46,17 @@ def prune_rewriting(
             batch_size=importance.batch_size,
             seed=seed,
             progress=lambda done, total: progress(100 * done / total, {}),
+            checks=checks,
         )
-    notices, checks = list(masks.notices), []
+    notices = list(masks.notices)
     if examples:
         inputs = partial(calibration, training, examples, seed)
         found = remeasure(network, inputs, examples=examples, seed=seed)
         notices += found.notices
-        checks += [check.model_dump() for check in found.checks]
+        checks += found.checks
     masks.save(build.directory / "masks.npz")
     save_model(network, build.directory / "model.keras")
-    checks += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
+    said = [check.model_dump() for check in checks]
+    said += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": notices, "checks": checks})
+    return Product(digest, {"notices": notices, "checks": said})

@@ -12,7 +12,9 @@ import numpy as np
 from secateur.correction import least_squares
 from secateur.correction.outputs import Kept, Site, own_weights, rows, sites
 from secateur.importance.gradients.forms import einsum_axes
+from secateur.importance.known import misread_inputs
 from secateur.importance.run import Run, unchanged
+from secateur.proof.record import Check
 from secateur.sparsity.masks import Masks
 from secateur.structure.recalibration import remeasure
 
@@ -39,6 +41,7 @@ def correct(
     batch_size: int | None = None,
     damping: float = 1e-3,
     seed: int = 0,
+    checks: list[Check] | None = None,
 ) -> list[str]:
     """Mends a pruned model in place, on inputs alone: no labels, no gradients, no training.
 
@@ -64,6 +67,7 @@ def correct(
         batch_size: Examples at a time; None chooses by the size of the activations.
         damping: Share of the mean diagonal of XᵀX that holds weights where they are, above 0.
         seed: Seed of the draw of `examples`.
+        checks: Takes what was proved on some of the examples.
 
     Returns:
         Sentences on what was left as it was, and why.
@@ -81,9 +85,14 @@ def correct(
         pruned = Run(model, own_weights(model), batch_size=batch_size, **options)
         whole = Run(dense, own_weights(dense), batch_size=batch_size, **options)
         with unchanged(model), unchanged(dense):
-            found, unknown = sites(pruned, whole, kept or {})
+            misread = misread_inputs(pruned) | misread_inputs(whole)
+            seen = pruned.only([w for w in pruned.weights if w.path not in misread])
+            found, unknown = sites(seen, whole, kept or {})
             for site in found:
                 _mend(site, pruned, whole, masks, method, damping, notices)
+        notices += dict.fromkeys((*pruned.notices, *whole.notices))
+        if checks is not None:
+            checks += (*pruned.checks, *whole.checks)
         if unknown:
             notices.append(
                 f"Left as pruned, because their outputs are no plain product of their inputs: "

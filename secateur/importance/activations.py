@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from secateur.importance.gradients.passes import TRIAL, fitting_batch
 from secateur.importance.run import Run
 from secateur.importance.units import head_layers
 from secateur.models.weights import PrunableWeight, flat_layers
+from secateur.proof.activations import Place
 
 _L = keras.layers
 # Layers and operations that go on with the same units: a unit's activation is what the last of
@@ -110,6 +112,27 @@ class Activations:
             for call in calls
             for weight in self._weights.get(id(call.layer), ())
         ]
+
+    def places(self, batch: Batch) -> dict[str, list[Place]]:
+        """Where the activations of each weight's units are, for each call of its layer."""
+        with self._capture.installed():
+            calls = self._forward(batch)
+        chains, times = _chains(calls), Counter[int]()
+        number: dict[int, int] = {}
+        for call in calls:
+            number[id(call)] = times[id(call.layer)]
+            times[id(call.layer)] += 1
+        found: dict[str, list[Place]] = {}
+        for call in calls:
+            end = chains[id(call)][1][-1] if chains[id(call)][1] else call
+            for weight in self._weights.get(id(call.layer), ()):
+                place = Place(weight.layer, end.layer, number[id(end)], times[id(end.layer)])
+                found.setdefault(weight.path, []).append(place)
+        return found
+
+    def seen(self, batch: Batch) -> Iterator[tuple[str, Seen]]:
+        """Yields what is seen of each weight in one batch, with gradients."""
+        yield from self._seen(batch, True)
 
     def _batches(self, gradients: bool) -> Iterator[Batch]:
         run, size = self._run, self._run.batch_size

@@ -10,6 +10,7 @@ import tensorflow as tf
 from secateur.importance.gradients.capture import Call
 from secateur.importance.gradients.passes import Passes
 from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
+from secateur.importance.known import misread_inputs
 from secateur.importance.run import Run
 
 
@@ -24,6 +25,8 @@ def input_squares(run: Run) -> Mapping[str, np.ndarray]:
         are in memory at once; weights of layers whose inputs are not known are left out, and a
         notice names them.
     """
+    misread = misread_inputs(run)
+    given, run = run, run.only([w for w in run.weights if w.path not in misread])
     passes = Passes(run)
     sums: dict[str, np.ndarray] = {}
     kinds: dict[str, Term] = {}
@@ -41,9 +44,9 @@ def input_squares(run: Run) -> Mapping[str, np.ndarray]:
         size = passes.batch_size(passes.forward(first), first.size, streamed=True)
         for batch in run.batches(size):
             passes.stream(batch, add)
-    missing = sorted({w.layer_path for w in run.weights if w.path not in sums})
+    missing = sorted({w.layer_path for w in given.weights if w.path not in sums})
     if missing:
-        run.note(f"The inputs of {', '.join(missing)} are not known: not scored.")
+        given.note(f"The inputs of {', '.join(missing)} are not known: not scored.")
     shapes = {w.path: tuple(w.variable.shape) for w in run.weights}
     return _Squares({path: (kinds[path], total, shapes[path]) for path, total in sums.items()})
 

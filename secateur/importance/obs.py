@@ -7,18 +7,25 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
+from secateur.importance.outputs import smallest_of_outputs
+
 # Inputs after which the choice of weights starts anew and the others are brought up to date, as in
 # the paper (B_s and B).
 BLOCK = 128
 
 
 class Target(NamedTuple):
-    """What to remove of one weight: a ratio, or n of m, or what a mask says."""
+    """What to remove of one weight: a ratio, or n of m, or what a mask says.
+
+    By output, the ratio is one of each output and not of the weight as a whole: of a choice by
+    saliency alone.
+    """
 
     ratio: float | None = None
     kept: int = 0
     group: int = 0
     mask: np.ndarray | None = None
+    by_output: bool = False
 
 
 def reconstruct(
@@ -32,6 +39,10 @@ def reconstruct(
     precision: type = np.float64,
 ) -> tuple[np.ndarray, np.ndarray]:
     """SparseGPT on matrices.
+
+    Weights of inputs that are always zero go first, as in the paper's code. Those of them that stay
+    keep their values (the code sets them to zero, which is no choice of the target's), and the mean
+    of the diagonal counts those inputs with 0 (in the code with 1).
 
     Args:
         matrix: Weights, (groups, inputs, outputs); left as they are.
@@ -49,6 +60,7 @@ def reconstruct(
     size = matrix.shape[0] * matrix.shape[2]
     factors = np.stack([_factor(part, damping).astype(matrix.dtype) for part in hessian])
     scale = np.square(np.diagonal(factors, axis1=1, axis2=2))[:, :, None]
+    scale[never_seen(hessian)] = np.inf
     kept = np.ones(matrix.shape, bool) if fixed is None else fixed.copy()
     removed = 0
     for low in range(0, inputs, BLOCK):
@@ -75,6 +87,11 @@ def reconstruct(
             errors[:, column - low] = error
         matrix[:, high:] -= _made_up(factors, errors, low, high, inputs)
     return matrix, kept
+
+
+def never_seen(hessian: np.ndarray) -> np.ndarray:
+    """Which inputs are zero in all examples: boolean (groups, inputs)."""
+    return np.diagonal(hessian, axis1=1, axis2=2) == 0
 
 
 def _made_up(factors: np.ndarray, errors: np.ndarray, low: int, high: int, end: int) -> np.ndarray:
@@ -109,7 +126,8 @@ def _factor(hessian: np.ndarray, damping: float) -> np.ndarray:
 def choose(saliency: np.ndarray, target: Target, run_length: int) -> np.ndarray:
     """A mask by saliency alone, (groups, inputs, outputs); groups of n:m start anew each run."""
     if target.ratio is not None:
-        return _smallest(saliency, round(target.ratio * saliency.size))
+        count = round(target.ratio * saliency.size)
+        return _of_outputs(saliency, count) if target.by_output else _smallest(saliency, count)
     kept = np.ones(saliency.shape, bool)
     for start in range(0, saliency.shape[1], run_length):
         end = min(start + run_length, saliency.shape[1])
@@ -117,6 +135,14 @@ def choose(saliency: np.ndarray, target: Target, run_length: int) -> np.ndarray:
             part = slice(low, min(low + target.group, end))
             kept[:, part] = _highest(saliency[:, part], target.kept)
     return kept
+
+
+def _of_outputs(saliency: np.ndarray, count: int) -> np.ndarray:
+    """A mask without `count` values of (groups, inputs, outputs), shared out among the outputs."""
+    groups, inputs, outputs = saliency.shape
+    matrix = np.swapaxes(saliency, 0, 1).reshape(inputs, groups * outputs)
+    kept = smallest_of_outputs(matrix, count)
+    return np.swapaxes(kept.reshape(inputs, groups, outputs), 0, 1)
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from secateur.importance.data import Batch, Examples
 from secateur.importance.losses import ExampleLoss, example_losses
 from secateur.models.weights import PrunableWeight
+from secateur.proof.record import Check
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,9 @@ class Run:
         seed: For criteria that draw.
         batch_size: Examples to run at a time, None if it is for the criterion to choose.
         tolerance: Up to which size a weight counts as zero.
+        loss: The loss that was given, None for the one the model was compiled with.
         notices: Sentences for the user; add with `note`.
+        checks: What was proved on the model and its data.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class Run:
         self.tolerance = tolerance
         self.batch_size = batch_size
         self.notices: list[str] = []
-        self._loss = loss
+        self.checks: list[Check] = []
+        self.loss = loss
         self._losses: ExampleLoss | None = None
         self._examples = None if data is None else Examples(data, limit=examples, seed=seed)
 
@@ -60,13 +64,13 @@ class Run:
     def losses(self) -> ExampleLoss:
         """(labels, predictions, sample weights) -> the loss of each example, shape (batch,)."""
         if self._losses is None:
-            self._losses = example_losses(self.model, self._loss)
+            self._losses = example_losses(self.model, self.loss)
         return self._losses
 
     @property
     def given_loss(self) -> Any:
         """The loss as it was given, or the one that the model was compiled with."""
-        return getattr(self.model, "loss", None) if self._loss is None else self._loss
+        return getattr(self.model, "loss", None) if self.loss is None else self.loss
 
     def only(self, weights: Sequence[PrunableWeight]) -> Run:
         """The same run for some of the weights."""

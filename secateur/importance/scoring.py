@@ -55,8 +55,9 @@ def score(
 
     Returns:
         Weight path (see `secateur.models.weights.weight_paths`) -> float32 array of the weight's
-        shape, not negative; `.notices` says what could not be done as asked. A weight that the
-        criterion says nothing about is left out, and named there.
+        shape, not negative; `.notices` says what could not be done as asked, `.checks` what was
+        proved on some of the examples. A weight that the criterion says nothing about is left out,
+        and named in the notices.
 
     Raises:
         ValueError: Unknown criterion, one that gives no scores, no data or no loss where it needs
@@ -77,7 +78,12 @@ def score(
         shapes = {w.path: tuple(w.variable.shape) for w in run.weights}
         by_unit = _by_unit(run, known, raw, pool or "l2")
         raw = {path: units[path].spread(by_unit[path], shapes[path]) for path in by_unit}
-    return Scores(_checked(raw, run.weights, criterion), criterion=criterion, notices=run.notices)
+    return Scores(
+        _checked(raw, run.weights, criterion),
+        criterion=criterion,
+        notices=run.notices,
+        checks=run.checks,
+    )
 
 
 def score_units(
@@ -113,7 +119,7 @@ def score_units(
     by_unit = {
         path: values.astype(np.float32) for path, values in _by_unit(run, known, raw, pool).items()
     }
-    return Scores(by_unit, criterion=criterion, notices=run.notices)
+    return Scores(by_unit, criterion=criterion, notices=run.notices, checks=run.checks)
 
 
 def _run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -11,11 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from secateur.importance.gradients.passes import Passes
 from secateur.importance.gradients.terms import Lookup, Product, Term, chunks
+from secateur.importance.known import FEW, capture, misread_inputs, terms_apart
 from secateur.importance.layerwise import Layer, layers
-from secateur.importance.obs import Target, choose, reconstruct
+from secateur.importance.obs import Target, choose, never_seen, reconstruct
 from secateur.importance.run import Run, unchanged
 from secateur.models.weights import PrunableWeight, prunable_weights
+from secateur.proof.scores import HALF
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +61,10 @@ def sparsegpt(
     error is taken over the calibration data, with the layers before it already pruned. Inputs are
     gone through one after the other: weights w with the smallest w² / [H⁻¹]_jj (H of the inputs
     still to come) go, and what they did is made up for by the weights of the inputs still to come.
-    No labels and no gradients are needed. The model is left as it was; put the result in place by
-    `apply`. With a `TargetConfig` in place of ratio or pattern, `secateur.sparsity.methods.rewrite`
-    calls this.
+    Weights of inputs that are zero in all examples go first; those that stay keep their values, and
+    a notice says so. No labels and no gradients are needed. The model is left as it was; put the
+    result in place by `apply`. With a `TargetConfig` in place of ratio or pattern,
+    `secateur.sparsity.methods.rewrite` calls this.
 
     Source: Frantar & Alistarh 2023, "SparseGPT: massive language models can be accurately pruned
     in one-shot", algorithm 1.
@@ -127,16 +132,17 @@ def prune_layers(
     """
     left = set(target)
     with unchanged(run.model):
-        for layer in layers(run, set(target)):
+        known = _proved(run, left)
+        for layer in layers(run, known):
             sums = _moments_of(layer, full=method == "sparsegpt")
-            done = [
-                (
-                    weight,
-                    _pruned(weight, sums.pop(weight.path), target[weight.path], method, damping),
-                )
-                for weight in layer.weights
-                if weight.path in sums
-            ]
+            done = []
+            for weight in layer.weights:
+                if weight.path in sums:
+                    moments, wanted = sums.pop(weight.path), target[weight.path]
+                    pruned = _pruned(weight, moments, wanted, method, damping)
+                    if method == "sparsegpt" and wanted.mask is None:
+                        _tell_unseen(run, moments, pruned)
+                    done.append((weight, pruned))
             for weight, pruned in done:
                 weight.variable.assign(pruned.value)
                 left.discard(pruned.path)
@@ -145,6 +151,30 @@ def prune_layers(
     if left:
         name = "SparseGPT" if method == "sparsegpt" else "Wanda"
         run.note(f"{name} does not know the inputs of {', '.join(sorted(left))}: left as it was.")
+
+
+def _proved(run: Run, wanted: set[str]) -> set[str]:
+    """The weights whose inputs are known, seen layer by layer as in the model as a whole."""
+    part = run.only([w for w in run.weights if w.path in wanted])
+    known = wanted - misread_inputs(part)
+    batch = run.first(FEW)
+    whole = Passes(part).terms(capture(part, batch))
+    few = Run(run.model, part.weights, data=(batch.x, None))
+    apart = {w.path: np.inf for w in part.weights if w.path in known and id(w.variable) in whole}
+    for layer in layers(few, known):
+        seen: dict[int, list[Term]] = defaultdict(list)
+        for terms in layer.inputs():
+            for key, found in terms.items():
+                seen[key] += found
+        for weight in layer.weights:
+            key = id(weight.variable)
+            apart[weight.path] = terms_apart(seen[key], whole[key])
+    unlike = sorted(path for path, difference in apart.items() if difference > HALF)
+    if unlike:
+        run.note(
+            f"Run by itself, the layer of {', '.join(unlike)} sees other inputs than in the model."
+        )
+    return known - set(unlike)
 
 
 def apply(model: keras.Model, found: Reconstruction) -> None:
@@ -195,6 +225,22 @@ def _pruned(
     else:
         value, mask = _prune(before, moments, target, damping)
     return Pruned(weight.path, value.astype(before.dtype, copy=False), mask)
+
+
+def _tell_unseen(run: Run, moments: _Moments, pruned: Pruned) -> None:
+    if isinstance(moments.term, Lookup):
+        return
+    assert isinstance(moments.term, Product)
+    unseen = never_seen(moments.values)
+    kept = moments.term.layout.inverse(pruned.mask, moments.term.sizes[2:])
+    if kept[unseen].any() and not kept.all():
+        count = int(unseen.sum())
+        run.note(
+            f"{count} {'input' if count == 1 else 'inputs'} of {pruned.path} "
+            f"{'is' if count == 1 else 'are'} zero in all examples: weights behind "
+            f"{'it' if count == 1 else 'them'} went first, and those that stay keep their values "
+            "(the code of SparseGPT's paper sets them to zero)."
+        )
 
 
 class _Moments(NamedTuple):

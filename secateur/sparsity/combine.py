@@ -91,6 +91,11 @@ def _check_method(name: str, target: TargetConfig) -> None:
             f"allocation {target.allocation} needs; use allocation uniform, erk, or a mapping of "
             "layers to ratios"
         )
+    if target.allocation == "output":
+        raise ValueError(
+            f"{name} chooses among some inputs of all outputs at a time, so allocation output has "
+            "no part in it; use allocation uniform, or criterion wanda"
+        )
     if target.schedule == "gradual":
         raise ValueError(
             f"{name} rewrites the weights that stay, which cannot be done while they train; use "

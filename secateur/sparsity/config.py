@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from secateur.schema import tell_bounds
 
-_ALLOCATIONS = ("auto", "global", "uniform", "erk", "lamp")
+_ALLOCATIONS = ("auto", "global", "uniform", "output", "erk", "lamp")
 _SIZED = re.compile(r"([1-9]\d{0,5})([:x])([1-9]\d{0,5})")
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
@@ -41,13 +41,16 @@ class TargetConfig(BaseModel):
         description="Scores below this quantile of the scores go; unlike with ratio, equal scores "
         "go or stay together, so fewer may go.",
     )
-    allocation: Literal["auto", "global", "uniform", "erk", "lamp"] | dict[str, Ratio] = Field(
-        "auto",
-        description="How the budget is shared: auto (lamp where single weights go by a ratio and "
-        "their magnitude, else global), global (the lowest scores anywhere), uniform (the "
-        "same ratio in each layer), erk (Evci 2020), lamp (Lee 2021), or a mapping of globs on "
-        "layers to their own ratios, where the longest glob that matches a layer counts and "
-        "layers that no glob matches stay dense.",
+    allocation: Literal["auto", "global", "uniform", "output", "erk", "lamp"] | dict[str, Ratio] = (
+        Field(
+            "auto",
+            description="How the budget is shared: auto (where single weights go by a ratio: lamp "
+            "by their magnitude, output by wanda; else global), global (the lowest scores "
+            "anywhere), uniform (the same ratio in each layer), output (the same ratio in each "
+            "output of each layer, whose weights are compared with each other alone), erk (Evci "
+            "2020), lamp (Lee 2021), or a mapping of globs on layers to their ratios, where the "
+            "longest glob that matches a layer counts and layers that no glob matches stay dense.",
+        )
     )
     pattern: str = Field(
         "weight",
@@ -174,15 +177,16 @@ class TargetConfig(BaseModel):
         """The same with the allocation that `auto` stands for; elsewhere `auto` is global.
 
         Fine-tuned, lamp kept more accuracy than global on the validation splits of
-        `benchmarks/accuracy.md`.
+        `benchmarks/accuracy.md`; wanda compares the weights of each output, as its paper does.
 
         Args:
             criterion: What the weights are scored by.
         """
         if self.allocation != "auto":
             return self
-        by_size = criterion == "magnitude" and self.pattern == "weight" and self.ratio is not None
-        return self.model_copy(update={"allocation": "lamp" if by_size else "global"})
+        single = self.pattern == "weight" and self.ratio is not None
+        own = {"magnitude": "lamp", "wanda": "output"} if single else {}
+        return self.model_copy(update={"allocation": own.get(criterion, "global")})
 
     @property
     def n_of_m(self) -> tuple[int, int] | None:
@@ -282,6 +286,11 @@ class TargetConfig(BaseModel):
             raise ValueError(
                 f"pattern {self.pattern} removes the same share everywhere, so allocation {name} "
                 "has no part in it; leave allocation out, or use another pattern"
+            )
+        if name == "output" and self.pattern != "weight":
+            raise ValueError(
+                f"allocation output compares single weights, not units of pattern {self.pattern}; "
+                "use allocation uniform, or pattern weight"
             )
         if self.n_of_m and self.floor > 1:
             raise ValueError(

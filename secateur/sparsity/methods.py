@@ -14,6 +14,7 @@ from secateur.importance.obs import Target
 from secateur.importance.run import Run
 from secateur.importance.sparsegpt import Method, prune_layers
 from secateur.models.weights import content_digest, prunable_weights
+from secateur.proof.record import Check
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
@@ -34,6 +35,7 @@ def rewrite(
     batch_size: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    checks: list[Check] | None = None,
 ) -> Masks:
     """Prunes `model` in place by a method, `(model, data, target) -> weights, masks`.
 
@@ -42,8 +44,10 @@ def rewrite(
 
         masks = rewrite(model, (x, None), TargetConfig(pattern="2:4"), method="wanda")
 
-    The target gives each layer its ratio (`allocation` uniform, erk or a mapping) or is N:M. In the
-    rounds of an iterative target the weights are chosen anew each time, so that one may come back.
+    The target gives each layer its ratio (`allocation` uniform, erk or a mapping) or is N:M. With
+    `wanda` and a ratio, `allocation` auto or output compares the weights of each output with each
+    other, as its paper does; the others compare those of a layer. In the rounds
+    of an iterative target the weights are chosen anew each time, so that one may come back.
 
     Args:
         model: A built Keras model; its weights are replaced.
@@ -55,6 +59,7 @@ def rewrite(
         batch_size: Examples at a time; None chooses by the size of the activations.
         seed: Seed of the draw of `examples`.
         progress: Told after each weight how many are done, and of how many.
+        checks: Takes what was proved on some of the examples.
 
     Returns:
         Masks of the pruned weights, with the digest of the model as it was given.
@@ -62,7 +67,11 @@ def rewrite(
     Raises:
         ValueError: If the target cannot be met by a method, or selects nothing.
     """
-    check_combination("sparsegpt", target)
+    if method == "wanda":
+        target = target.settled("wanda")
+    by_output = target.allocation == "output"
+    named = target.model_copy(update={"allocation": "uniform"}) if by_output else target
+    check_combination("sparsegpt", target if method == "sparsegpt" else named)
     layouts, notices = scope(describe(model), target), list[str]()
     digest = content_digest(model)
     if target.n_of_m:
@@ -70,7 +79,11 @@ def rewrite(
         wanted = {path: Target(kept=kept, group=group) for path in layouts}
     else:
         ratios = _ratios(layouts, target, notices)
-        wanted = {path: Target(ratio=ratios[path]) for path in layouts if path in ratios}
+        wanted = {
+            path: Target(ratio=ratios[path], by_output=by_output)
+            for path in layouts
+            if path in ratios
+        }
     weights = prunable_weights(model)
     run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)
     packed: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
@@ -80,6 +93,8 @@ def rewrite(
         if progress:
             progress(len(packed), len(wanted))
     notices += run.notices
+    if checks is not None:
+        checks += run.checks
     if not packed:
         raise ValueError(f"{method} can prune no weight of this model: {' '.join(notices)}")
     if target.ratio is None:

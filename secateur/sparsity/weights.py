@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from secateur.importance.outputs import smallest_of_outputs
 from secateur.sparsity.allocation import apportion, erk_shares, lamp_scores
 from secateur.sparsity.cut import Cut, Cutter, Source, find_cut, pack
 from secateur.sparsity.layout import Layout
+from secateur.sparsity.pattern import unview, view, view_shape
 
 
 class Amount(NamedTuple):
@@ -38,6 +40,11 @@ def by_ratio(
         kept = [_count(some) for some in _by_cut(ranked, count, floor, notices)]
     else:
         kept = share_out(amounts, layouts, allocation, count, floor, notices)
+    if allocation == "output":
+        return [
+            _within_outputs(source, layout, number)
+            for source, layout, number in zip(sources, layouts, kept, strict=True)
+        ]
     return [
         _remove(source, source.size - number) for source, number in zip(sources, kept, strict=True)
     ]
@@ -65,8 +72,8 @@ def share_out(
     floor: int,
     notices: list[str],
 ) -> list[int]:
-    """How many weights each kernel keeps when `count` go in all, by `uniform` or `erk`."""
-    shares = [1.0] * len(amounts) if allocation == "uniform" else erk_shares(layouts)
+    """How many weights each kernel keeps when `count` go in all: by `erk`, or the same share."""
+    shares = erk_shares(layouts) if allocation == "erk" else [1.0] * len(amounts)
     claims = [share * amount.total for share, amount in zip(shares, amounts, strict=True)]
     high = [amount.size for amount in amounts]
     low = [min(floor, size) for size in high]
@@ -77,6 +84,23 @@ def share_out(
         if free < number <= floor:
             notices.append(_floored(amount.name, number))
     return kept
+
+
+def _within_outputs(source: Source, layout: Layout, kept: int) -> np.ndarray:
+    """Packed mask that keeps so many weights, the same number of each output."""
+    source.check()
+
+    def matrix(array: np.ndarray) -> np.ndarray:
+        seen = view(array.reshape(layout.shape), layout)
+        return seen.reshape(-1, seen.shape[2])
+
+    removed = None
+    if source.within is not None:
+        free = np.unpackbits(source.within, count=source.total).view(np.bool_)
+        removed = ~matrix(free)
+    mask = smallest_of_outputs(matrix(source.flat), source.total - kept, removed)
+    rest, inputs, outputs = view_shape(layout)
+    return np.packbits(unview(mask.reshape(rest, inputs, outputs), layout))
 
 
 def by_layer(

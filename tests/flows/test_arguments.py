@@ -286,7 +286,7 @@ def test_the_help_says_what_to_write(capsys):
         shown = capsys.readouterr().out
         assert not re.search(r"(tuple|list|dict)\[|\{\{|\bfloat\b|--\S+ (str|int|Path)\b", shown)
     assert "--sweep.target.ratio X,...\n" in shown
-    assert "--target.allocation {auto,global,uniform,erk,lamp,JSON}\n" in shown
+    assert "--target.allocation {auto,global,uniform,output,erk,lamp,JSON}\n" in shown
 
 
 def test_the_environment_gives_no_parameters(read, monkeypatch):

@@ -9,8 +9,9 @@ from secateur.importance.run import Run
 def wanda(run: Run) -> dict[str, np.ndarray]:
     """|w| ‖x‖₂, with x the weight's input feature over all examples and positions.
 
-    The paper compares the weights of one output with each other: use it with an allocation and a
-    pattern that do, such as N:M. An Embedding's rows count by how often they are looked up.
+    The paper compares the weights of one output with each other, and so does allocation auto, which
+    is `output` here; with `uniform` those of a layer are compared. An
+    Embedding's rows count by how often they are looked up.
 
     Source: Sun et al. 2023, "A simple and effective pruning approach for large language models",
     eq. 1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -72,6 +73,7 @@ class Capture:
         self.calls: list[Call] = []
         self.tape: tf.GradientTape | None = None
         self.handle: Callable[[Call], None] | None = None
+        self._muted = 0
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[Capture]:
@@ -82,16 +84,52 @@ class Capture:
             for layer in flat_layers(self.model):
                 if getattr(layer, "use_cudnn", False):  # the fused kernel hides its steps
                     stack.enter_context(_attribute(layer, "use_cudnn", False))
-                if isinstance(layer, keras.layers.RNN):
-                    # Rolled up, the first step is run once more to learn the shape of its output.
-                    stack.enter_context(_attribute(layer, "unroll", True))
+                if isinstance(layer, keras.layers.RNN) and not layer.unroll:
+                    self._skip_probe(layer, stack)
             yield self
+
+    def _skip_probe(self, layer: keras.layers.RNN, stack: contextlib.ExitStack) -> None:
+        """Leaves out the steps that Keras runs before its loop, to learn the shape of its output.
+
+        (Unrolled it would not run the last of them, but unrolled some layers compute something else
+        under a mask.)
+        """
+        loop, cell, before = layer.inner_loop, layer.cell, layer._maybe_config_dropout_masks
+        step = cell.call
+        probing: list[bool] = []
+
+        def inner_loop(*args: Any, **kwargs: Any) -> Any:
+            probing.append(True)
+            try:
+                return loop(*args, **kwargs)
+            finally:
+                probing.pop()
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not probing or not probing[-1]:
+                return step(*args, **kwargs)
+            probing[-1] = False
+            return muted(step, *args, **kwargs)
+
+        def muted(function: Any, *args: Any, **kwargs: Any) -> Any:
+            self._muted += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._muted -= 1
+
+        dropout = partial(muted, before)
+        stack.enter_context(_attribute(layer, "_maybe_config_dropout_masks", dropout))
+        stack.enter_context(_attribute(layer, "inner_loop", inner_loop))
+        stack.enter_context(_attribute(cell, "call", call))
 
     def _record(self, layer: keras.Layer, stack: contextlib.ExitStack) -> None:
         original = layer.call
         running: list[Call] = []
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            if self._muted:
+                return original(*args, **kwargs)
             record = Call(layer, [*args, *kwargs.values()])
             running.append(record)
             try:
@@ -113,7 +151,7 @@ class Capture:
 
         def activation(name: str, function: Any) -> Any:
             def watched(z: Any, *args: Any, **kwargs: Any) -> Any:
-                if not running or not self._visible([z]):
+                if self._muted or not running or not self._visible([z]):
                     return function(z, *args, **kwargs)
                 record = running[-1]
                 self._watch(z)

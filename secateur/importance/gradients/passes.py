@@ -82,13 +82,30 @@ class Passes:
             The calls with their deltas, and the gradient of the summed losses with respect to
             each of `variables`, None where nothing depends on it.
         """
+        run = self._run
+
+        def loss(predictions: Any) -> tf.Tensor:
+            return tf.reduce_sum(run.losses(batch.y, predictions, batch.weights))
+
+        return self._differentiate(batch, loss, variables)
+
+    def gradients(
+        self, batch: Batch, function: Callable[[Any], tf.Tensor]
+    ) -> tuple[list[Call], list[Any]]:
+        """Does the same with any function of the model's outputs; not to be called inside."""
+        with self.installed():
+            return self._differentiate(batch, function, [])
+
+    def _differentiate(
+        self, batch: Batch, loss_of: Callable[[Any], tf.Tensor], variables: list[keras.Variable]
+    ) -> tuple[list[Call], list[Any]]:
         capture = self._capture
         capture.calls = []
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             capture.tape = tape
             tape.watch([v.value for v in variables])
             predictions = self._run.model(batch.x, training=False)
-            loss = tf.reduce_sum(self._run.losses(batch.y, predictions, batch.weights))
+            loss = loss_of(predictions)
         calls, capture.calls, capture.tape = capture.calls, [], None
         points = [[z for _, z, _ in call.watched] for call in calls]
         gradients, plain = tape.gradient(loss, (points, [v.value for v in variables]))

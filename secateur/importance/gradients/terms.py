@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -178,6 +178,50 @@ def lookup_total(terms: Sequence[Lookup], power: int) -> tf.Tensor:
     width = deltas.shape[-1]
     sums = tf.math.unsorted_segment_sum(tf.reshape(deltas, [-1, width]), places, tf.size(keys))
     return tf.math.unsorted_segment_sum(_power(sums, power), keys % first.table, first.table)
+
+
+Order = Literal["rows", "windows", "halves"]
+"""Where the examples are in the first axis of a layer's input: one a row; the windows of an example
+behind each other; or all examples behind each other, several times."""
+
+
+def orders(terms: Sequence[Term], examples: int) -> tuple[Order, ...]:
+    """The ways in which some terms can belong to so many examples."""
+    if all(term.examples == examples for term in terms):
+        return ("rows",)
+    if all(term.examples % examples == 0 for term in terms):
+        return ("windows", "halves")
+    return ()
+
+
+def by_example(terms: Sequence[Term], examples: int, order: Order) -> list[Term] | None:
+    """Terms whose first axis is the examples; None if they cannot be in that order."""
+    if order not in orders(terms, examples):
+        return None
+    return [t if t.examples == examples else _folded(t, examples, order) for t in terms]
+
+
+def _folded(term: Term, examples: int, order: Order) -> Term:
+    times = term.examples // examples
+
+    def of(part: Part) -> Part:
+        def folded(low: int, high: int) -> tf.Tensor:
+            if order == "halves":
+                parts = [part(k * examples + low, k * examples + high) for k in range(times)]
+                return tf.concat(parts, 1)
+            value = part(low * times, high * times)
+            return tf.reshape(value, [high - low, -1, *value.shape[2:]])
+
+        return folded
+
+    if isinstance(term, Lookup):
+        rows = of(lambda low, high: term.rows[low:high])(0, examples)
+        deltas = of(lambda low, high: term.deltas[low:high])(0, examples)
+        return Lookup(rows, deltas, term.table)
+    assert isinstance(term, Product)
+    _, positions, groups, inputs, outputs = term.sizes
+    sizes = (examples, times * positions, groups, inputs, outputs)
+    return Product(of(term.left), of(term.right), sizes, term.layout, term.backwards)
 
 
 def weight_total(terms: Sequence[Term], power: int) -> tf.Tensor:

@@ -72,7 +72,7 @@ def test_recurrent_states_are_inputs() -> None:
 def test_every_kind_of_layer_has_inputs(name: str) -> None:
     model = randomize(MODELS[name]())
     scores = score(model, examples(model), "wanda")
-    left_out = {"conv_lstm": 2, "own_layer": 1, "own_dense": 1}.get(name, 0)
+    left_out = {"conv_lstm": 2, "own_layer": 1, "own_dense": 1, "tied": 1}.get(name, 0)
     assert len(score(model, criterion="magnitude")) - len(scores) == left_out
     assert bool(scores.notices) == bool(left_out)
 

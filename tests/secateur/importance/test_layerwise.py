@@ -75,7 +75,8 @@ def test_a_layer_runs_as_often_in_a_deep_model_as_in_a_shallow_one(monkeypatch):
 
 def _counted(function, calls):
     def call(*args, **kwargs):
-        calls.append(1)
+        if len(args[0]) == 8:  # a proof runs three examples beside
+            calls.append(1)
         return function(*args, **kwargs)
 
     return call

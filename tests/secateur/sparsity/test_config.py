@@ -33,7 +33,7 @@ def refusal(**fields):
         ({"ratio": 0.5, "ratios": 1}, "Extra inputs"),
         (
             {"ratio": 0.5, "allocation": "even"},
-            "use auto, global, uniform, erk, lamp",
+            "use auto, global, uniform, output, erk, lamp",
         ),
         ({"allocation": {}}, "not empty"),
         ({"allocation": {"a": 1.0}}, "gives 'a' the ratio 1.0"),
