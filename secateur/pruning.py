@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from secateur.evaluation.counts import count_layers
 from secateur.evaluation.schema import LayerCount
+from secateur.graph.copying import copied
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
@@ -150,7 +151,7 @@ def prune(
     if wanted.schedule == "gradual" and not epochs:
         raise ValueError("schedule gradual prunes during fine-tuning: pass epochs.")
     work = _Work(
-        model if in_place else _copied(model),
+        model if in_place else copied(model),
         data,
         wanted,
         {**importance.model_dump(), "loss": loss, "seed": seed},
@@ -276,34 +277,6 @@ class _Work:
         x, y, weights = _parts(self._validation)
         found = self.model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)
         self.metrics[subject] = {name: float(value) for name, value in found.items()}
-
-
-def _copied(model: keras.Model) -> keras.Model:
-    """A copy with the same weights, compiled in the same way with a fresh optimizer."""
-    try:
-        twin = keras.models.clone_model(model, input_tensors=_named_inputs(model))
-    except Exception as error:  # whatever Keras raises for a model it cannot describe
-        raise ValueError(
-            f"The model {model.name!r} cannot be copied, because it is no Functional or Sequential "
-            "model or has a layer without a config; pass in_place=True to prune it itself."
-        ) from error
-    twin.set_weights(model.get_weights())
-    if model.compiled:
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-        twin.compile(**(model._compile_config.config | {"optimizer": optimizer}))
-    return twin
-
-
-def _named_inputs(model: keras.Model) -> Any:
-    """Inputs of the same names for the copy, which Keras would name anew; None for its own way."""
-    if isinstance(model, keras.Sequential) or not getattr(model, "inputs", None):
-        return None
-    return keras.tree.map_structure(
-        lambda x: keras.Input(
-            batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name
-        ),
-        model.input,
-    )
 
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:

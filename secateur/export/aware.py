@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
+from secateur.graph.copying import copied
 from secateur.models.weights import prunable_weights
 from secateur.sparsity.hold import hold
 from secateur.sparsity.masks import Masks
@@ -49,8 +50,7 @@ def fine_tune_quantized(
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
     """
     keras.utils.set_random_seed(seed)  # the copy draws its seed generators
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copied(model)
     kernels = {id(w.variable): _reduced(w.layer, w.variable) for w in prunable_weights(copy)}
     zeros = {
         w.path: keras.ops.convert_to_numpy(w.variable.value) != 0 for w in prunable_weights(copy)

@@ -27,6 +27,7 @@ from secateur.export.clustering import cluster_weights
 from secateur.export.config import ExportConfig
 from secateur.export.schema import Export
 from secateur.export.writing import FILES, Written, write, write_litert
+from secateur.graph.copying import copied
 from secateur.training.batches import chosen
 
 EXAMPLES = 256
@@ -77,8 +78,7 @@ def export_model(
     """
     source = model
     if config.clusters:
-        source = keras.models.clone_model(model)
-        source.set_weights(model.get_weights())
+        source = copied(model)
         cluster_weights(source, config.clusters, seed)
     check = _Check(model, source, dataset, config, measures)
     records: list[Export] = []

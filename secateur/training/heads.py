@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from secateur.graph.copying import fresh
 from secateur.models.weights import content_digest, prunable_weights
 from secateur.sparsity.masks import Masks
 
@@ -93,7 +94,7 @@ def masks_of_zeros(model: keras.Model, without: str = "") -> Masks:
 
 def start_anew(model: keras.Model) -> keras.Model:
     """The same architecture with fresh weights, drawn by Keras's global seed."""
-    return keras.models.clone_model(model)
+    return fresh(model)
 
 
 def freeze_body(model: keras.Model, head: str) -> None:
