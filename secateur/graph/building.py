@@ -63,9 +63,7 @@ class Builder:
         if isinstance(model, keras.Sequential):
             # Its layers are called in their order by Keras itself.
             first = [tensors[id(graph.inputs[0])]]  # type: ignore[union-attr]
-            gone = {id(n.operation) for n in nodes_in_order(graph) if id(n) in self.bypass}
-            layers = [self.operation(layer) for layer in model.layers if id(layer) not in gone]
-            return constructor(model)([*first, *layers], name=model.name)
+            return constructor(model)([*first, *self.layers(model)], name=model.name)
         self._run(graph, tensors)
         structs = [
             keras.tree.map_structure(lambda x: tensors[id(x)], struct)
@@ -93,6 +91,12 @@ class Builder:
             outputs = keras.tree.flatten(self.call(node.operation, args, kwargs))
             for old, new in zip(node.outputs, outputs, strict=True):
                 tensors[id(old)] = new
+
+    def layers(self, model: keras.Sequential) -> list[Any]:
+        """The new layers of a Sequential model."""
+        nodes = nodes_in_order(graph_of(model))
+        gone = {id(node.operation) for node in nodes if id(node) in self.bypass}
+        return [self.operation(layer) for layer in model.layers if id(layer) not in gone]
 
     def call(self, op: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """What the new operation for an old one gives for these arguments."""
