@@ -16,8 +16,9 @@ from secateur.evaluation.schema import Evaluation, Latency
 from secateur.report.compress import CompressReport, Step, compress_markdown
 from secateur.report.files import replace_all
 from secateur.store import Reference
-from tasks.exported import records
-from tasks.stage import StageResult, can_pass, read
+from secateur.tasks.exported import records
+from secateur.tasks.said import checks_of, notices_of
+from secateur.tasks.stage import StageResult, can_pass, read
 
 _NAMES = {
     "dense": "dense",
@@ -46,17 +47,17 @@ def compress_report(
     Args:
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
-        wired: Artifacts by subject; see `flows.compress.Wired`.
+        wired: Artifacts by subject; see `secateur.flows.compress.Wired`.
         output: The output folder.
     """
-    said = (note for result in results for note in read(result).metadata.get("notices", ()))
     report = CompressReport(
         schema_version=1,
         parameters=parameters,
         steps=_steps(wired),
         exports=records(wired["files"]["bits"]),
         stages=[result.record for result in results],
-        notices=list(dict.fromkeys(said)),
+        notices=notices_of(results),
+        checks=checks_of(results),
     )
     text = compress_markdown(report)
     files = read(wired["files"]["bits"]).directory / "files"

@@ -6,7 +6,7 @@ from typing import Any
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import outside_fingerprint
-from tasks.stage import Build, Product, stage
+from secateur.tasks.stage import Build, Product, stage
 
 
 def _outside(dataset: DatasetConfig) -> Any:

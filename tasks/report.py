@@ -18,11 +18,12 @@ from secateur.report.markdown import lost_examples, to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
-from tasks.announce import announce
-from tasks.connection import shown_only
-from tasks.evidence import evidence_of
-from tasks.exported import records, with_exports
-from tasks.stage import StageResult, can_pass, read
+from secateur.tasks.announce import announce
+from secateur.tasks.connection import shown_only
+from secateur.tasks.evidence import evidence_of
+from secateur.tasks.exported import records, with_exports
+from secateur.tasks.said import checks_of, notices_of
+from secateur.tasks.stage import StageResult, can_pass, read
 
 
 @task(
@@ -51,7 +52,7 @@ def report(
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
         evaluations: The evaluations of `dense`, `pruned` and `fine_tuned`.
-        exports: The artifacts of the exports; see `flows.pipeline.Outcome`.
+        exports: The artifacts of the exports; see `secateur.flows.pipeline.Outcome`.
         final: The artifact that holds the final model.
         output: The output folder.
         bar: The value of the first metric that is good enough.
@@ -90,7 +91,8 @@ def gather(
         sparsity=_sparsity(results, last),
         layers=last.layers,
         stages=[result.record for result in results],
-        notices=_notices(results),
+        notices=notices_of(results),
+        checks=checks_of(results),
         exports=records(exports["files"]) if exports else [],
     )
 
@@ -105,12 +107,6 @@ def _sparsity(results: Sequence[StageResult], last: Evaluation) -> float:
     told = [read(result).metadata.get("sparsity") for result in results]
     known = [value for value in told if value is not None]
     return known[-1] if known else 1 - last.cost.nonzero / last.cost.prunable
-
-
-def _notices(results: Sequence[StageResult]) -> list[str]:
-    """What the stages had to say, each sentence once."""
-    said = (note for result in results for note in read(result).metadata.get("notices", ()))
-    return list(dict.fromkeys(said))
 
 
 def _vectorizer(results: Sequence[StageResult]) -> Path | None:
