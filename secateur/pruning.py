@@ -27,6 +27,7 @@ from secateur.sparsity.masks import Masks
 from secateur.sparsity.methods import rewrite
 from secateur.sparsity.schedule import rounds
 from secateur.sparsity.select import select
+from secateur.sparsity.zeros import masks_of_zeros
 from secateur.structure.recalibration import remeasure
 
 _NORM_EXAMPLES = 2048
@@ -122,7 +123,7 @@ def prune(
         verbose: As in `model.fit`.
         **target: Fields of `secateur.sparsity.config.TargetConfig` beside `ratio`: `threshold`,
             `quantile`, `pattern` ("2:4", "1x4", "channel"), `allocation`, `schedule`, `rounds`,
-            `begin`, `end`, `frequency`, `include`, `exclude`, `pooling`, `floor`.
+            `begin`, `end`, `frequency`, `include`, `exclude`, `pooling`, `floor`, `regrow`.
 
     Returns:
         The pruned model, its masks, and what is to be known of them.
@@ -229,6 +230,7 @@ class _Work:
             None if criterion and criterion.name == "movement" else self._score,
             remember=criterion is not None and not criterion.data,
             model_digest=content_digest(self.model),
+            zeros=masks_of_zeros(self.model),
         )
         with pruning:
             self._fit([pruning])
@@ -240,13 +242,14 @@ class _Work:
         known = BUILT_IN.get(self._scoring["criterion"])
         if known and known.kind == "method":
             options = {name: self._scoring[name] for name in ("examples", "seed")}
-            return rewrite(self.model, self._data, target, **options)
+            return rewrite(self.model, self._data, target, within=before, **options)
         return select(
             self._score(),
             target,
             layers=self._layouts,
             model_digest=content_digest(self.model),
             within=before,
+            zeros=masks_of_zeros(self.model),
         )
 
     def _score(self) -> Any:
