@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import keras
@@ -19,7 +19,9 @@ Value = Callable[[Any], Any]
 """Function of an old variable: the array that its partner is to hold."""
 
 
-def move_state(pairs: Pairs, value: Value | None = None) -> None:
+def move_state(
+    pairs: Pairs, value: Value | None = None, changed: Container[int] = frozenset()
+) -> None:
     """Gives the new model's layers the names, flags and all state of the old one's.
 
     Weights, buffers, seeds, tables, adapted statistics, and of layers of a user's own their plain
@@ -28,11 +30,12 @@ def move_state(pairs: Pairs, value: Value | None = None) -> None:
     Args:
         pairs: What belongs to what.
         value: What a variable holds after the move; by default what it holds now.
+        changed: ids of old layers whose configuration changed: their attributes stay as made.
     """
     for old, new in pairs.layers.values():
         _move_names(old, new)
         if isinstance(old, keras.Layer):
-            _move_own(old, new)
+            _move_own(old, new, id(old) in changed)
     for old, new in pairs.variables.values():
         new.assign(old.value if value is None else value(old))
         if isinstance(old, keras.Variable):
@@ -54,7 +57,7 @@ def _move_names(old: Any, new: Any) -> None:
         new.supports_masking = old.supports_masking
 
 
-def _move_own(old: Any, new: Any) -> None:
+def _move_own(old: Any, new: Any, changed: bool) -> None:
     """Functions as they are; of a user's own class also plain values and what it saves itself."""
     for name, value in vars(old).items():
         if name in _keras_names():
@@ -62,7 +65,7 @@ def _move_own(old: Any, new: Any) -> None:
         if isinstance(value, types.FunctionType):
             if hasattr(new, name):
                 setattr(new, name, value)
-        elif not from_keras(old) and _is_plain(value):
+        elif not changed and not from_keras(old) and _is_plain(value):
             setattr(new, name, copy.deepcopy(value))
     if isinstance(old, keras.Model) or from_keras(old):
         return
@@ -79,7 +82,8 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple | set | frozenset):
         return all(map(_is_plain, value))
     if tf.is_tensor(value):
-        return hasattr(value, "numpy") and not isinstance(value, tf.Variable)
+        variable = isinstance(value, keras.Variable | tf.Variable)
+        return hasattr(value, "numpy") and not variable
     plain = (int, float, complex, str, bytes, bool, np.ndarray, np.generic, types.NoneType)
     return isinstance(value, plain)
 

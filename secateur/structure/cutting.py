@@ -126,7 +126,7 @@ def settle(
     try:
         pairs.add_made(builder.made.values(), builder.graphs)
         pairs.check(old, new, fewer=fewer)
-        move_state(pairs, lambda variable: _fitting(pairs, variable, value(variable)))
+        move_state(pairs, lambda old: _fitting(pairs, old, value(old)), changed=builder.changes)
         new._trainable = old._trainable
         copy_compilation(old, new, pairs, slices)
     except UnlikeError as error:
