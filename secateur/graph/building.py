@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import types
 from collections.abc import Iterator, Mapping
@@ -122,13 +123,13 @@ class Builder:
             ) from error
         if type(op) in (keras.layers.TimeDistributed, keras.layers.SpectralNormalization):
             config.pop("layer")  # given as it is, its weights keep their names
-            return type(op)(self._part(op.layer), **config)
+            return type(op)(self.operation(op.layer), **config)
         for key, attribute in _PARTS:
             part = getattr(op, attribute, None)
             if isinstance(config.get(key), dict) and isinstance(part, keras.Layer):
-                config[key] = keras.saving.serialize_keras_object(self._part(part))
+                config[key] = self._described(part)
         if isinstance(op, keras.layers.StackedRNNCells):
-            config["cells"] = [keras.saving.serialize_keras_object(self._new(c)) for c in op.cells]
+            config["cells"] = [self._described(cell) for cell in op.cells]
         if not from_keras(op):  # its config may hold layers as they are, which would be shared
             config = keras.tree.map_structure(self._unshared, config)
         config.update(self.changes.get(id(op), {}))
@@ -138,11 +139,13 @@ class Builder:
         return new
 
     def _unshared(self, value: Any) -> Any:
-        return self._part(value) if isinstance(value, keras.Layer) else value
+        return self.operation(value) if isinstance(value, keras.Layer) else value
 
-    def _part(self, part: Any) -> Any:
-        """A layer inside another one, which is handed on as it is or as its config."""
-        return self.operation(part)
+    def _described(self, part: Any) -> Any:
+        """The config of a layer inside another one, which makes a layer of its own from it."""
+        other = copy.copy(self)
+        other.made, other.graphs = {}, set()
+        return keras.saving.serialize_keras_object(other.operation(part))
 
 
 def _same_lambda(op: Any) -> Any:
