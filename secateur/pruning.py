@@ -16,6 +16,7 @@ from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
+from secateur.proof.copies import prove_copy
 from secateur.proof.record import Check
 from secateur.proof.telling import checked_line
 from secateur.sparsity.combine import check_combination
@@ -156,8 +157,12 @@ def prune(
         raise ValueError("Measuring on validation needs a compiled model: call model.compile.")
     if wanted.schedule == "gradual" and not epochs:
         raise ValueError("schedule gradual prunes during fine-tuning: pass epochs.")
+    checks = []
+    if not in_place:
+        original, model = model, copied(model)
+        checks.append(prove_copy(original, model, data))
     work = _Work(
-        model if in_place else copied(model),
+        model,
         data,
         wanted,
         {**importance.model_dump(), "loss": loss, "seed": seed},
@@ -174,7 +179,7 @@ def prune(
         work.metrics,
         work.history,
         (*masks.notices, *work.notices),
-        tuple(work.checks),
+        (*checks, *work.checks),
     )
 
 

@@ -67,4 +67,5 @@ def cut_model(
     save_model(pruned.model, build.directory / "model.keras")
     save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *told(pruned.widths)]
-    return Product(content_digest(pruned.model), {"notices": notices})
+    checks = [check.model_dump() for check in pruned.checks]
+    return Product(content_digest(pruned.model), {"notices": notices, "checks": checks})

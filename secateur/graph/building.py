@@ -13,6 +13,7 @@ import keras
 from keras.src.saving.serialization_lib import SafeModeScope
 
 from secateur.evaluation.flops import graph_of, nodes_in_order
+from secateur.graph.attributes import from_keras, move_attributes
 from secateur.models.weights import flat_layers
 
 _PARTS = (
@@ -123,7 +124,7 @@ class Builder:
             ) from error
         if type(op) in (keras.layers.TimeDistributed, keras.layers.SpectralNormalization):
             config.pop("layer")  # given as it is, its weights keep their names
-            return type(op)(self.operation(op.layer), **config)
+            return type(op)(self._inside().operation(op.layer), **config)
         for key, attribute in _PARTS:
             part = getattr(op, attribute, None)
             if isinstance(config.get(key), dict) and isinstance(part, keras.Layer):
@@ -132,18 +133,29 @@ class Builder:
             config["cells"] = [self._described(cell) for cell in op.cells]
         if not from_keras(op):  # its config may hold layers as they are, which would be shared
             config = keras.tree.map_structure(self._unshared, config)
+        else:  # functions as they are: of a lambda Keras describes more than it can read
+            functions = {key: getattr(op, key, None) for key in config}
+            config |= {k: f for k, f in functions.items() if isinstance(f, types.FunctionType)}
         config.update(self.changes.get(id(op), {}))
         with own_code(op):
             new = type(op).from_config(config)
         new.name = op.name
+        if id(op) not in self.changes:
+            move_attributes(op, new, arrays=True)  # it may need them to be called
         return new
 
     def _unshared(self, value: Any) -> Any:
-        return self.operation(value) if isinstance(value, keras.Layer) else value
+        return self._inside().operation(value) if isinstance(value, keras.Layer) else value
+
+    def _inside(self) -> Builder:
+        """The same for what a layer holds: no operation in there is left out."""
+        inside = copy.copy(self)
+        inside.bypass, inside.living = {}, None
+        return inside
 
     def _described(self, part: Any) -> Any:
         """The config of a layer inside another one, which makes a layer of its own from it."""
-        other = copy.copy(self)
+        other = self._inside()
         other.made, other.graphs = {}, set()
         return keras.saving.serialize_keras_object(other.operation(part))
 
@@ -191,12 +203,6 @@ def _takes_layers(cls: type) -> bool:
     taken = inspect.getfullargspec(cls.__init__)  # type: ignore[misc]
     own = inspect.getfullargspec(keras.Sequential.__init__).args[1:]
     return taken.args[1:] == own or bool(taken.varargs and taken.varkw)
-
-
-def from_keras(obj: Any) -> bool:
-    """Whether an object is of a class, or a function, of Keras itself."""
-    module = getattr(obj, "__module__", None) or type(obj).__module__
-    return module.partition(".")[0] == "keras"
 
 
 def own_steps(cls: type) -> list[str]:

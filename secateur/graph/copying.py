@@ -64,7 +64,10 @@ def fresh(model: keras.Model) -> keras.Model:
         for v in getattr(layer, "variables", ())
     }
     partners = {id(old): new for old, new in pairs.variables.values()}
-    move_state(pairs, lambda v: v.value if id(v) in adapted else partners[id(v)].value)
+    move_state(
+        pairs,
+        lambda v: keras.ops.convert_to_tensor(v if id(v) in adapted else partners[id(v)]),
+    )
     return new
 
 
@@ -110,18 +113,20 @@ class Copier(Builder):
     def copy(self, model: Any) -> Any:
         """A new model for one of any class."""
         graph = graph_of(model) if model.built else None
-        if graph is not None and constructor(model) is _plain(model):
-            return self._with_the_rest(model, self.model(model))
         if not model.built:
             raise UnlikeError("it has no weights yet: build it, or call it on some data")
         try:
+            if graph is not None and constructor(model) is _plain(model):
+                return self._with_the_rest(model, self.model(model))
             return _from_config(model)
+        except UnlikeError:
+            raise
         except Exception as error:  # whatever Keras and a user's own class raise
             own = own_steps(type(model))
             said = f" with a {own[0]} of its own" if own else ""
             raise UnlikeError(
-                f"its class {type(model).__name__}{said} cannot be built again from its "
-                f"get_config() ({_first_line(error)})"
+                f"its class {type(model).__name__}{said}, or a layer in it, cannot be built again "
+                f"from its get_config() ({_first_line(error)})"
             ) from error
 
     def _with_the_rest(self, model: Any, new: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import types
 from collections.abc import Callable, Container
 from typing import Any
@@ -12,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from secateur.graph.building import from_keras
+from secateur.graph.attributes import from_keras, keras_names, move_attributes
 from secateur.graph.pairing import Pairs
 
 Value = Callable[[Any], Any]
@@ -37,7 +35,7 @@ def move_state(
         if isinstance(old, keras.Layer):
             _move_own(old, new, id(old) in changed)
     for old, new in pairs.variables.values():
-        new.assign(old.value if value is None else value(old))
+        new.assign(keras.ops.convert_to_tensor(old) if value is None else value(old))
         if isinstance(old, keras.Variable):
             new.trainable = old.trainable
             # Keras names a weight after the scopes it was made in, and numbers those unnamed.
@@ -60,42 +58,17 @@ def _move_names(old: Any, new: Any) -> None:
 def _move_own(old: Any, new: Any, changed: bool) -> None:
     """Functions as they are; of a user's own class also plain values and what it saves itself."""
     for name, value in vars(old).items():
-        if name in _keras_names():
-            continue
-        if isinstance(value, types.FunctionType):
-            if hasattr(new, name):
-                setattr(new, name, value)
-        elif not changed and not from_keras(old) and _is_plain(value):
-            setattr(new, name, copy.deepcopy(value))
+        own = isinstance(value, types.FunctionType) and name not in keras_names()
+        if own and hasattr(new, name):
+            setattr(new, name, value)
+    if not changed:
+        move_attributes(old, new)
     if isinstance(old, keras.Model) or from_keras(old):
         return
     if not from_keras(type(old).save_own_variables):
         store: dict[str, Any] = {}
         old.save_own_variables(store)
         new.load_own_variables({k: keras.ops.convert_to_numpy(v) for k, v in store.items()})
-
-
-def _is_plain(value: Any) -> bool:
-    """Numbers, text, arrays, and containers of them."""
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_plain, value))
-    if tf.is_tensor(value):
-        variable = isinstance(value, keras.Variable | tf.Variable)
-        return hasattr(value, "numpy") and not variable
-    plain = (int, float, complex, str, bytes, bool, np.ndarray, np.generic, types.NoneType)
-    return isinstance(value, plain)
-
-
-@functools.cache
-def _keras_names() -> frozenset[str]:
-    """Attributes that Keras itself gives to layers and models."""
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    graph = keras.Model(model.inputs, model.outputs)
-    names = {name for x in (model, graph, keras.layers.Layer()) for name in vars(x)}
-    return frozenset(names | {"history", "stop_training"})
 
 
 def _finish(old: Any, new: Any) -> None:

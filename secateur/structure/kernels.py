@@ -10,6 +10,9 @@ import keras
 import numpy as np
 
 from secateur.graph.building import Builder
+from secateur.models.weights import weight_paths
+from secateur.proof.cuts import prove_cut
+from secateur.proof.record import Check
 from secateur.structure.cutting import settle
 
 
@@ -19,13 +22,15 @@ class SmallerKernels(NamedTuple):
     Attributes:
         model: A new model; the given one stays as it is.
         notices: What was cut, and which large kernels stay and why.
+        checks: What was proved of the new model.
     """
 
     model: keras.Model
     notices: list[str]
+    checks: tuple[Check, ...] = ()
 
 
-def cut_kernels(model: keras.Model, size: int = 3) -> SmallerKernels:
+def cut_kernels(model: keras.Model, size: int = 3, data: Any = None) -> SmallerKernels:
     """Cuts the edge off the kernels of `Conv2D` layers that are larger than `size`.
 
     What comes out equals the given model with the taps at the edge set to zero. A convolution
@@ -36,6 +41,7 @@ def cut_kernels(model: keras.Model, size: int = 3) -> SmallerKernels:
     Args:
         model: A Sequential or functional model.
         size: Rows and columns that stay at most, in the middle of a kernel; odd.
+        data: `(x, …)` that the proof of the cut runs on; None for generated examples.
     """
     margins, notices = _margins(model, size)
     if not margins:
@@ -56,7 +62,14 @@ def cut_kernels(model: keras.Model, size: int = 3) -> SmallerKernels:
         return slices.setdefault(id(old), lambda x: x)(whole)
 
     settle(model, cut, builder, value, slices)
-    return SmallerKernels(cut, notices)
+    paths = {id(variable): path for path, variable in weight_paths(model)}
+    kept = {
+        paths[id(layers[name].kernel)]: {
+            axis: np.arange(m, layers[name].kernel.shape[axis] - m) for axis, m in enumerate(margin)
+        }
+        for name, margin in margins.items()
+    }
+    return SmallerKernels(cut, notices, (prove_cut(model, cut, kept, data),))
 
 
 def _inner(kernel: np.ndarray, margin: tuple[int, int]) -> np.ndarray:
