@@ -85,15 +85,19 @@ def fresh_optimizer(optimizer: Any, pairs: Pairs) -> Any:
     return fresh
 
 
-def _copy_exclusions(old: Any, new: Any, pairs: Pairs) -> None:
+def _copy_exclusions(old: Any, fresh: Any, pairs: Pairs) -> None:
     """Which weights do not decay: kept by the identity of variables, and by names."""
     if hasattr(old, "inner_optimizer"):
-        _copy_exclusions(old.inner_optimizer, new.inner_optimizer, pairs)
+        _copy_exclusions(old.inner_optimizer, fresh.inner_optimizer, pairs)
     excluded = getattr(old, "_exclude_from_weight_decay", ())
-    partners = [pairs.variables[key][1] for key in excluded if key in pairs.variables]
+    partners = [
+        new
+        for variable, new in pairs.variables.values()
+        if isinstance(variable, keras.Variable) and old._var_key(variable) in excluded
+    ]
     pattern = getattr(old, "_exclude_from_weight_decay_pattern", None)
     if partners or pattern is not None:
-        new.exclude_from_weight_decay(partners, [pattern.pattern] if pattern else None)
+        fresh.exclude_from_weight_decay(partners, [pattern.pattern] if pattern else None)
 
 
 def _fresh_metric(metric: Any) -> Any:

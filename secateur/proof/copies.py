@@ -191,7 +191,7 @@ def _settings(model: Any) -> Iterator[tuple[str, Any]]:
         excluded = getattr(optimizer, "_exclude_from_weight_decay", ())
         yield (
             "exclusion from weight decay",
-            sorted(path for path, v in placed(model) if id(v) in excluded),
+            sorted(path for path, v in placed(model) if optimizer._var_key(v) in excluded),
         )
         pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
         yield "exclusion from weight decay", pattern.pattern if pattern else None

@@ -88,6 +88,8 @@ def _real(data: Any, size: int | None) -> list[Examples]:
             return []
         count = size or COUNT
         x = keras.tree.map_structure(lambda a: _first(a, count), x)
+        if any(map(tf.is_tensor, keras.tree.flatten(x))):  # Keras takes no mixture
+            x = keras.tree.map_structure(tf.convert_to_tensor, x)
         number = len(keras.tree.flatten(x)[0])
     except Exception:  # data of a kind that others read, or refuse
         return []
@@ -113,7 +115,10 @@ def _generated(model: Any) -> list[Examples]:
             structure = list(inputs)
 
         def like(n: int) -> Any:
-            return keras.tree.map_structure(lambda x: _like(model, x, size, n, random), structure)
+            made = keras.tree.map_structure(lambda x: _like(model, x, size, n, random), structure)
+            if any(map(tf.is_tensor, keras.tree.flatten(made))):  # Keras takes no mixture
+                made = keras.tree.map_structure(tf.convert_to_tensor, made)
+            return made
 
         return [Examples(like(n), size, False) for n in _SIZES]
     shapes = getattr(model, "_build_shapes_dict", None) or {}
