@@ -46,7 +46,7 @@ def test_a_copy_computes_what_the_original_computes(name):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", ["adapted_nested", "tables", "images", "attention", "towers"])
+@pytest.mark.parametrize("name", ["adapted_nested", "images", "attention", "towers"])
 def test_it_is_what_a_file_gives(name, tmp_path):
     model = make(name)
     objects = {"Towers": Towers}
