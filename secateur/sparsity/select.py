@@ -64,12 +64,13 @@ def select(
         raise ValueError(
             "there are no scores to select by: " + (" ".join(notices) or "the criterion gave none")
         )
-    known = {path: x.shape for path, x in (layers or {}).items()}
-    layouts = scope(check_shapes(scores, layers), target)
+    scored = check_shapes(scores, layers)
+    known = {path: layout.shape for path, layout in (layers or scored).items()}
+    layouts = scope(scored, target)
     zeros = None if target.regrow else zeros
     for given in (within, zeros):
         if given is not None:
-            given.check(known or {path: layout.shape for path, layout in layouts.items()})
+            given.check(known)
     taken = both(within, zeros) or Masks({})
     _say_zeros(zeros, within, taken, layouts, target, notices)
     sources = [
