@@ -59,6 +59,8 @@ def test_a_record_of_each_file_says_how_it_does_on_the_test_split(dataset, tmp_p
         ("litert-dynamic_int8", "model_dynamic_int8.tflite"),
     ]
     assert notices == []
+    assert [check.subject for check in checks] == ["file"] * 4
+    assert all(check.difference <= check.tolerance for check in checks)
     assert [r.metrics["accuracy"] for r in records[:3]] == pytest.approx([0.9] * 3, abs=1e-6)
     assert records[3].metrics["accuracy"] == pytest.approx(0.9, abs=0.05)
     assert all(r.max_difference < 1e-5 for r in records[:3])
