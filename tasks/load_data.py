@@ -19,4 +19,4 @@ def load_data(build: Build, dataset: DatasetConfig) -> Product:
     from secateur.datasets.load import materialize
 
     loaded = materialize(dataset, build.directory)
-    return Product(loaded.fingerprint(), {"info": loaded.info})
+    return Product(loaded.fingerprint(), {"info": loaded.info, "notices": loaded.info["notices"]})

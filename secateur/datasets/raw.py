@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from secateur.datasets.pictures.pictures import Pictures
 
 ROWS = 1024
 """Examples that are read or written at a time."""
@@ -21,11 +23,13 @@ class Raw:
             object): a text.
         targets: Name -> array `(examples, …)` of numbers, or of strings: names of classes.
         class_names: Names of the classes that integer targets stand for, where the source tells.
+        pictures: Of inputs that were encoded pictures, by name: what is known of all of them.
     """
 
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     class_names: tuple[str, ...] | None = None
+    pictures: Mapping[str, Pictures] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -112,7 +116,11 @@ def spool(
 
 
 def _strings(array: np.ndarray, where: str) -> list[str]:
+    if array[:1].size > 1:
+        raise ValueError(
+            f"{where} has texts of the shape {array.shape[1:]} for each example; allowed is one."
+        )
     try:
-        return [v.decode() if isinstance(v, bytes) else str(v) for v in array.tolist()]
+        return [v.decode() if isinstance(v, bytes) else str(v) for v in array.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} has a text that is no UTF-8.") from error

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
+from secateur.store.content import content_hash
+
 FIRST_PARTY = ("secateur",)
 """Top-level packages that `source_digest` follows."""
 
 BESIDE = {("secateur", "flows"): "flows", ("secateur", "tasks"): "tasks"}
 """Packages that lie beside `secateur` in a checkout; in an installation they lie inside it."""
-
-BIG_FILE = 64 * 2**20
-"""Data files of a user's package above this many bytes count by size and date, not by content."""
 
 
 class SourceDigest(NamedTuple):
@@ -73,7 +72,8 @@ def source_digest(
     return found
 
 
-_Stamps = dict[Path, tuple[int, int, int] | None]
+_Stamp = tuple[int, int, int, int]
+_Stamps = dict[Path, _Stamp | None]
 _remembered: dict[tuple[Path, Path, frozenset[str]], tuple[_Stamps, SourceDigest]] = {}
 """What was found before, with the stamps of all files and folders that it was found in."""
 
@@ -82,12 +82,15 @@ def _stamps(paths: Iterable[Path]) -> _Stamps:
     return {path: _stamp(path) for path in paths}
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> _Stamp | None:
     try:
-        status = path.stat()
+        return _of_status(path.stat())
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _of_status(status: os.stat_result) -> _Stamp:
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def first_party_file(module: str, root: str | os.PathLike[str]) -> Path:
@@ -99,8 +102,8 @@ def first_party_file(module: str, root: str | os.PathLike[str]) -> Path:
 def package_digest(module: str) -> str:
     """Digest of a user's own code: the whole top-level package (or module file) of `module`.
 
-    Nothing is imported. Python files count by their syntax tree, all other files by content (above
-    64 MiB by size and date). Modules beside the package that it imports are followed too, unless
+    Nothing is imported. Python files count by their syntax tree, all other files by content.
+    Modules beside the package that it imports are followed too, unless
     it lies in an installation's `site-packages`.
 
     Args:
@@ -183,25 +186,18 @@ class _Parsed:
     registry: bool = False
 
 
-_parsed: dict[Path, tuple[tuple[int, int, int], _Parsed]] = {}
+_parsed: dict[Path, tuple[_Stamp, _Parsed]] = {}
 
 
 def _parse(path: Path) -> _Parsed:
-    status = path.stat()
-    stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+    if path.suffix != ".py":
+        return _Parsed(content_hash(path))
+    stamp = _of_status(path.stat())
     known = _parsed.get(path)
     if known is None or known[0] != stamp:
-        known = (stamp, _read_code(path) if path.suffix == ".py" else _read_data(path, status))
+        known = (stamp, _read_code(path))
         _parsed[path] = known
     return known[1]
-
-
-def _read_data(path: Path, status: os.stat_result) -> _Parsed:
-    if status.st_size > BIG_FILE:
-        mark = f"{status.st_size} {status.st_mtime_ns}".encode()
-        return _Parsed(hashlib.sha256(mark).hexdigest())
-    with path.open("rb") as file:
-        return _Parsed(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _read_code(path: Path) -> _Parsed:

@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.pictures.heads import is_image
+from secateur.datasets.pictures.pictures import Pictures
 from secateur.datasets.places import Place, choose
 from secateur.datasets.raw import ROWS, Raw, spool
-from secateur.datasets.sources.images import decode, is_image
 
 _DTYPES = {"int64_list": tf.int64, "float_list": tf.float32, "bytes_list": tf.string}
 
@@ -27,13 +28,24 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     spec, images = _spec(place.splits["train"][0])
     features, targets = choose(list(spec), config)
     wanted = {name: spec[name] for name in [*features, *targets]}
+    pictures = {
+        name: Pictures(f"{name} of {config.path}", config.image_size)
+        for name in wanted
+        if name in images
+    }
+    for files in place.splits.values() if pictures else ():
+        for batch, places in _parsed(files, {name: spec[name] for name in pictures}):
+            for name, key in pictures.items():
+                for content, where in zip(batch[name], places, strict=True):
+                    key.look(content, f"{name} of {where}")
 
     def split(name: str, files: tuple[Path, ...]) -> Raw:
         batches = (
             ({f: batch[f] for f in features}, {t: batch[t] for t in targets})
-            for batch in _batches(files, wanted, images, config)
+            for batch in _batches(files, wanted, pictures)
         )
-        return spool(batches, scratch / name, f"the split {name} of {config.path!r}")
+        found = spool(batches, scratch / name, f"the split {name} of {config.path!r}")
+        return Raw(found.inputs, found.targets, pictures=pictures)
 
     return {name: split(name, files) for name, files in place.splits.items()}
 
@@ -81,9 +93,10 @@ def _records(files: tuple[Path, ...]) -> Iterator[tuple[Path, int, bytes]]:
             ) from error
 
 
-def _batches(
-    files: tuple[Path, ...], spec: dict[str, Any], images: set[str], config: DatasetConfig
-) -> Iterator[dict[str, np.ndarray]]:
+def _parsed(
+    files: tuple[Path, ...], spec: dict[str, Any]
+) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
+    """The keys of so many records at a time, and what each record is called."""
     records = _records(files)
     while part := list(itertools.islice(records, ROWS)):
         try:
@@ -93,20 +106,21 @@ def _batches(
                 f"{part[0][0].name!r} has a record that is not like the first one of its keys "
                 f"{', '.join(spec)} ({_reason(error)}); each has to hold the same number of values."
             ) from error
-        batch = {name: values.numpy() for name, values in parsed.items()}
-        for name in images & set(spec):
-            places = [f"{name} of record {number} of {file.name}" for file, number, _ in part]
-            decoded = [
-                decode(content, config.image_size, place)
-                for content, place in zip(batch[name], places, strict=True)
-            ]
-            for image, place in zip(decoded, places, strict=True):
-                if image.shape != decoded[0].shape:
-                    raise ValueError(
-                        f"The image {place} has the shape {image.shape} where another has "
-                        f"{decoded[0].shape}; give dataset.image_size, or images of one kind."
-                    )
-            batch[name] = np.stack(decoded)
+        places = [f"record {number} of {file.name}" for file, number, _ in part]
+        yield {name: values.numpy() for name, values in parsed.items()}, places
+
+
+def _batches(
+    files: tuple[Path, ...], spec: dict[str, Any], pictures: dict[str, Pictures]
+) -> Iterator[dict[str, np.ndarray]]:
+    for batch, places in _parsed(files, spec):
+        for name, key in pictures.items():
+            batch[name] = np.stack(
+                [
+                    key.decode(content, f"{name} of {where}")
+                    for content, where in zip(batch[name], places, strict=True)
+                ]
+            )
         yield batch
 
 
