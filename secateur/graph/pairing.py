@@ -42,7 +42,7 @@ class Pairs:
         for old, new in made:
             if id(old) in graphs:  # its operations are among those made
                 self.layers[id(old)] = (old, new)
-            elif old is not new or getattr(old, "variables", ()):
+            elif old is not new or len(getattr(old, "variables", [])):
                 self.add(old, new)
 
     def add(self, old: Any, new: Any) -> None:
@@ -53,7 +53,7 @@ class Pairs:
         """
         if id(old) in self.layers:
             return
-        if old is new and getattr(old, "variables", ()):
+        if old is new and len(getattr(old, "variables", [])):
             raise UnlikeError(f"{_called(old)} would be shared by both")
         self.layers[id(old)] = (old, new)
         if isinstance(old, keras.Model):

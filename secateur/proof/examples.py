@@ -24,7 +24,7 @@ class Examples(NamedTuple):
     """
 
     x: Any
-    count: int
+    count: int  # type: ignore[assignment]
     real: bool
 
 
