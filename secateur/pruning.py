@@ -10,10 +10,12 @@ import keras
 from secateur.datasets.given import Arrays, Given, number_of_batches, read, told
 from secateur.evaluation.counts import count_layers
 from secateur.evaluation.schema import LayerCount
+from secateur.graph.copying import copied
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
+from secateur.proof.copies import prove_copy
 from secateur.proof.masks import prove_masks
 from secateur.proof.record import Check
 from secateur.proof.telling import checked_line
@@ -26,6 +28,7 @@ from secateur.sparsity.masks import Masks
 from secateur.sparsity.methods import rewrite
 from secateur.sparsity.schedule import rounds
 from secateur.sparsity.select import select
+from secateur.sparsity.zeros import masks_of_zeros
 from secateur.structure.recalibration import remeasure
 
 _NORM_EXAMPLES = 2048
@@ -122,7 +125,7 @@ def prune(
         verbose: As in `model.fit`.
         **target: Fields of `secateur.sparsity.config.TargetConfig` beside `ratio`: `threshold`,
             `quantile`, `pattern` ("2:4", "1x4", "channel"), `allocation`, `schedule`, `rounds`,
-            `begin`, `end`, `frequency`, `include`, `exclude`, `pooling`, `floor`.
+            `begin`, `end`, `frequency`, `include`, `exclude`, `pooling`, `floor`, `regrow`.
 
     Returns:
         The pruned model, its masks, and what is to be known of them.
@@ -159,8 +162,12 @@ def prune(
         data = read(data, batch_size=batch_size, limit=_examples(criterion, examples, epochs))
     if validation is not None:
         validation = read(validation)
+    checks = []
+    if not in_place:
+        original, model = model, copied(model)
+        checks.append(prove_copy(original, model, data))
     work = _Work(
-        model if in_place else _copied(model),
+        model,
         data,
         wanted,
         {**importance.model_dump(), "loss": loss, "seed": seed},
@@ -177,7 +184,7 @@ def prune(
         work.metrics,
         work.history,
         (*masks.notices, *work.notices),
-        tuple(dict.fromkeys(work.checks)),
+        tuple(dict.fromkeys([*checks, *work.checks])),
     )
 
 
@@ -237,6 +244,7 @@ class _Work:
             None if criterion and criterion.name == "movement" else self._score,
             remember=criterion is not None and not criterion.data,
             model_digest=content_digest(self.model),
+            zeros=masks_of_zeros(self.model),
         )
         with pruning:
             self._fit([pruning])
@@ -249,13 +257,21 @@ class _Work:
         known = BUILT_IN.get(self._scoring["criterion"])
         if known and known.kind == "method":
             options = {name: self._scoring[name] for name in ("examples", "seed")}
-            return rewrite(self.model, self._data, target, **options, checks=self.checks)
+            return rewrite(
+                self.model,
+                self._data,
+                target,
+                **options,
+                checks=self.checks,
+                within=before,
+            )
         return select(
             self._score(),
             target,
             layers=self._layouts,
             model_digest=content_digest(self.model),
             within=before,
+            zeros=masks_of_zeros(self.model),
         )
 
     def _score(self) -> Any:
@@ -296,34 +312,6 @@ class _Work:
         with told():
             found = self.model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)
         self.metrics[subject] = {name: float(value) for name, value in found.items()}
-
-
-def _copied(model: keras.Model) -> keras.Model:
-    """A copy with the same weights, compiled in the same way with a fresh optimizer."""
-    try:
-        twin = keras.models.clone_model(model, input_tensors=_named_inputs(model))
-    except Exception as error:  # whatever Keras raises for a model it cannot describe
-        raise ValueError(
-            f"The model {model.name!r} cannot be copied, because it is no Functional or Sequential "
-            "model or has a layer without a config; pass in_place=True to prune it itself."
-        ) from error
-    twin.set_weights(model.get_weights())
-    if model.compiled:
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-        twin.compile(**(model._compile_config.config | {"optimizer": optimizer}))
-    return twin
-
-
-def _named_inputs(model: keras.Model) -> Any:
-    """Inputs of the same names for the copy, which Keras would name anew; None for its own way."""
-    if isinstance(model, keras.Sequential) or not getattr(model, "inputs", None):
-        return None
-    return keras.tree.map_structure(
-        lambda x: keras.Input(
-            batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name
-        ),
-        model.input,
-    )
 
 
 def _parts(data: Given) -> tuple[Any, Any, Any]:

@@ -41,7 +41,12 @@ def export(
         metrics=lambda: goal.metrics(network), loss=goal.loss(network), higher=goal.higher
     )
     folder = build.directory / "files"
-    records, notices = export_model(network, dataset, export, folder, measures, seed, build.partial)
+    records, notices, checks = export_model(
+        network, dataset, export, folder, measures, seed, build.partial
+    )
     found = [record.model_dump(mode="json") for record in records]
     (build.directory / "exports.json").write_text(json.dumps(found, indent=2))
-    return Product(digest_of([source.digest, found]), {"notices": notices})
+    return Product(
+        digest_of([source.digest, found]),
+        {"notices": notices, "checks": [check.model_dump() for check in checks]},
+    )

@@ -96,6 +96,7 @@ def _pruning(
     from secateur.importance.scoring import score
     from secateur.models.weights import content_digest
     from secateur.sparsity.gradual import GradualPruning
+    from secateur.sparsity.zeros import masks_of_zeros
     from secateur.training.batches import calibration
 
     def scores() -> Any:
@@ -124,4 +125,5 @@ def _pruning(
         remember=known is not None and not known.data,
         model_digest=content_digest(network),
         choose=choose,
+        zeros=masks_of_zeros(network),
     )

@@ -64,6 +64,7 @@ def _select(network: Any, target: TargetConfig, scores: Reference, before: Refer
     from secateur.sparsity.layout import describe
     from secateur.sparsity.masks import Masks
     from secateur.sparsity.select import select
+    from secateur.sparsity.zeros import masks_of_zeros
 
     return select(
         Scores.load(read(scores).directory / "scores.npz"),
@@ -71,4 +72,5 @@ def _select(network: Any, target: TargetConfig, scores: Reference, before: Refer
         layers=describe(network),
         model_digest=content_digest(network),
         within=Masks.load(read(before).directory / "masks.npz") if before else None,
+        zeros=masks_of_zeros(network),
     )

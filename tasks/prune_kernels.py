@@ -13,6 +13,8 @@ def prune_kernels(build: Build, model: Reference, size: int) -> Product:
     from secateur.models.weights import content_digest
     from secateur.structure.kernels import cut_kernels
 
-    cut, notices = cut_kernels(load_model(read(model).directory / "model.keras"), size)
+    cut, notices, checks = cut_kernels(load_model(read(model).directory / "model.keras"), size)
     save_model(cut, build.directory / "model.keras")
-    return Product(content_digest(cut), {"notices": notices})
+    return Product(
+        content_digest(cut), {"notices": notices, "checks": [c.model_dump() for c in checks]}
+    )

@@ -28,4 +28,8 @@ def prune_shrink(build: Build, model: Reference, masks: Reference, whole: bool =
     small.masks.save(build.directory / "masks.npz")
     save_model(small.model, build.directory / "model.keras")
     digest = digest_of([content_digest(small.model), small.masks.digest()])
-    return Product(digest, {"notices": [*small.notices, *told(small.widths)], **told_sparsity})
+    said = {
+        "notices": [*small.notices, *told(small.widths)],
+        "checks": [check.model_dump() for check in small.checks],
+    }
+    return Product(digest, {**said, **told_sparsity})

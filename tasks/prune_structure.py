@@ -7,7 +7,7 @@ from typing import Any
 
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
-from secateur.store import Reference
+from secateur.store import Reference, digest_of
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
@@ -48,6 +48,8 @@ def cut_model(
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
+    from secateur.sparsity.masks import Masks
+    from secateur.sparsity.zeros import masks_of_zeros
     from secateur.structure.kept import save_kept
     from secateur.structure.targets import cut, told
     from secateur.training.batches import calibration
@@ -64,8 +66,13 @@ def cut_model(
         seed=seed,
         latency=timing(network) if timing else None,
     )
+    zeros = Masks({}) if target.regrow else masks_of_zeros(pruned.model)
+    digest = content_digest(pruned.model)
+    if zeros:  # of a model that was pruned before: fine-tuning holds them
+        zeros.save(build.directory / "masks.npz")
+        digest = digest_of([digest, zeros.digest()])
     save_model(pruned.model, build.directory / "model.keras")
     save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *told(pruned.widths)]
     checks = [check.model_dump() for check in pruned.checks]
-    return Product(content_digest(pruned.model), {"notices": notices, "checks": checks})
+    return Product(digest, {"notices": notices, "checks": checks})

@@ -15,7 +15,8 @@ def transfer(build: Build, source: Reference, data: Reference, seed: int) -> Pro
     from secateur.models.build import check_fits
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
-    from secateur.training.heads import masks_of_zeros, replace_head
+    from secateur.sparsity.zeros import masks_of_zeros
+    from secateur.training.heads import replace_head
 
     dataset = Dataset(read(data).directory)
     keras.utils.set_random_seed(seed)

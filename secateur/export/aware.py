@@ -14,7 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
+from secateur.graph.building import own_steps
+from secateur.graph.copying import copied
 from secateur.models.weights import prunable_weights
+from secateur.proof.copies import prove_copy
 from secateur.sparsity.hold import hold
 from secateur.sparsity.masks import Masks
 from secateur.training.batches import shuffled
@@ -49,8 +52,13 @@ def fine_tune_quantized(
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
     """
     keras.utils.set_random_seed(seed)  # the copy draws its seed generators
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    if own := own_steps(type(model)):
+        raise ValueError(
+            f"The model {model.name!r} has a {own[0]} of its own, which quantization-aware "
+            "fine-tuning does not use; leave export.aware_epochs out."
+        )
+    copy = copied(model)
+    prove_copy(model, copy, train.arrays(np.arange(min(len(train), 4))))
     kernels = {id(w.variable): _reduced(w.layer, w.variable) for w in prunable_weights(copy)}
     zeros = {
         w.path: keras.ops.convert_to_numpy(w.variable.value) != 0 for w in prunable_weights(copy)

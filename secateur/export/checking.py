@@ -9,6 +9,7 @@ import numpy as np
 
 from secateur.datasets.dataset import Split
 from secateur.evaluation.runtimes import Runner
+from secateur.proof.record import ProofError
 
 EXACT = 1e-3
 """Largest difference of a file of 32-bit floats, as a share of the largest output (at least 1).
@@ -21,7 +22,7 @@ Metrics = Callable[[], list[keras.metrics.Metric]]
 """Fresh metrics; the first one counts."""
 
 
-class ExportMismatchError(ValueError):
+class ExportMismatchError(ProofError):
     """An exported file does not do what the model does; one sentence."""
 
 
@@ -74,7 +75,7 @@ def check_exact(name: str, difference: float, theirs: np.ndarray) -> None:
 
 def check_quantized(
     name: str, ours: dict[str, float], theirs: dict[str, float], drop: float, higher: bool = True
-) -> None:
+) -> float:
     """Refuses a quantized or clustered file that loses too much on the validation split.
 
     Args:
@@ -84,6 +85,9 @@ def check_quantized(
         drop: How much may be lost: of a metric that grows with quality as it is, of an error as a
             share of Keras's.
         higher: Whether a higher value is better.
+
+    Returns:
+        What is lost.
 
     Raises:
         ExportMismatchError: One sentence.
@@ -99,3 +103,4 @@ def check_quantized(
             f"({drop:g}) allows; allow more, keep more clusters, or choose another "
             "export.quantize (int16x8 and float16 lose less)."
         )
+    return lost

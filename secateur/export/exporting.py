@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from secateur.evaluation.runtimes.keras import Keras
 from secateur.evaluation.size import file_size
 from secateur.export.aware import fine_tune_quantized
 from secateur.export.checking import (
+    EXACT,
     ExportMismatchError,
     Metrics,
     check_exact,
@@ -27,6 +29,10 @@ from secateur.export.clustering import cluster_weights
 from secateur.export.config import ExportConfig
 from secateur.export.schema import Export
 from secateur.export.writing import FILES, Written, write, write_litert
+from secateur.graph.copying import copied
+from secateur.proof.copies import prove_copy
+from secateur.proof.files import exported, kept_quality
+from secateur.proof.record import Check
 from secateur.training.batches import chosen
 
 EXAMPLES = 256
@@ -56,7 +62,7 @@ def export_model(
     measures: Measures,
     seed: int = 0,
     checkpoints: Path | None = None,
-) -> tuple[list[Export], list[str]]:
+) -> tuple[list[Export], list[str], list[Check]]:
     """Writes the files and checks them.
 
     Args:
@@ -69,16 +75,17 @@ def export_model(
         checkpoints: A folder that survives a kill, for fine-tuning; None to keep no checkpoints.
 
     Returns:
-        A record of each file, and notices.
+        A record of each file, notices, and what was proved of each file.
 
     Raises:
         ValueError: One sentence: a format cannot hold the model.
         ExportMismatchError: One sentence: a file does not do what the model does.
     """
-    source = model
+    source, proved = model, list[Check]()
     if config.clusters:
-        source = keras.models.clone_model(model)
-        source.set_weights(model.get_weights())
+        source = copied(model)
+        x, _ = dataset.train.arrays(np.arange(min(4, len(dataset.train))))
+        proved.append(prove_copy(model, source, (x,)))
         cluster_weights(source, config.clusters, seed)
     check = _Check(model, source, dataset, config, measures)
     records: list[Export] = []
@@ -91,7 +98,7 @@ def export_model(
         file, said = _quantized(source, check, folder, seed, checkpoints)
         records.append(check.record(file))
         notices += [*said, *file.notices]
-    return records, notices
+    return records, notices, [*proved, *check.proved]
 
 
 def _quantized(
@@ -133,20 +140,28 @@ class _Check:
     dataset: Dataset
     config: ExportConfig
     measures: Measures
+    proved: list[Check] = field(default_factory=list)
 
     def quality(self, file: Written) -> None:
         """Refuses a file that loses more than it may."""
+        start = time.perf_counter()
         found = metrics_of(open_model(file.path), self._held_out, self.measures.metrics)
         drop, higher = self.config.accuracy_drop, self.measures.higher
-        check_quantized(file.name, found, self._expected, drop, higher)
+        lost = check_quantized(file.name, found, self._expected, drop, higher)
+        seconds, examples = time.perf_counter() - start, len(self._held_out)
+        self.proved.append(kept_quality(file.path.name, lost, drop, examples, seconds))
 
     def record(self, file: Written) -> Export:
         """What is known of a file, which has passed all checks."""
+        start = time.perf_counter()
         runner = open_model(file.path)
         x, theirs = self._outputs
-        difference = largest_difference(file.name, runner.predict(x), theirs)
+        ours = runner.predict(x)
+        difference = largest_difference(file.name, ours, theirs)
         if not file.quantized:
             check_exact(file.name, difference, theirs)
+            seconds = time.perf_counter() - start
+            self.proved.append(exported(file.path.name, ours, theirs, EXACT, seconds))
             if self.config.clusters:
                 self.quality(file)
         return Export(

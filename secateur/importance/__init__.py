@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from secateur.lazy import submodule
+
 if TYPE_CHECKING:
     from secateur.importance.config import ImportanceConfig
     from secateur.importance.scores import Scores
@@ -27,4 +29,4 @@ __all__ = ["ImportanceConfig", "Scores", "score", "score_units"]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return submodule(__name__, name)

@@ -19,6 +19,7 @@ class Target(NamedTuple):
 
     By output, the ratio is one of each output and not of the weight as a whole: of a choice by
     saliency alone.
+    What `free` leaves out, in the weight's shape, goes first and counts.
     """
 
     ratio: float | None = None
@@ -26,6 +27,7 @@ class Target(NamedTuple):
     group: int = 0
     mask: np.ndarray | None = None
     by_output: bool = False
+    free: np.ndarray | None = None
 
 
 def reconstruct(
@@ -35,6 +37,7 @@ def reconstruct(
     damping: float,
     run_length: int,
     fixed: np.ndarray | None = None,
+    free: np.ndarray | None = None,
     *,
     precision: type = np.float64,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +54,7 @@ def reconstruct(
         damping: Share of the mean diagonal that is added to the diagonal.
         run_length: Inputs after which groups of n:m start anew.
         fixed: A mask to take instead of choosing one.
+        free: Weights that may stay, (groups, inputs, outputs); None for all.
         precision: What to compute in, once the Hessian is inverted.
 
     Returns:
@@ -69,8 +73,11 @@ def reconstruct(
         if fixed is None and target.ratio is not None:
             # The block takes its part of the exact number; the last one ends on it.
             wanted = round(target.ratio * size * high) - removed
-            kept[:, block] = _smallest(np.square(matrix[:, block]) / scale[:, block], wanted)
-            removed += wanted
+            worth = _first(np.square(matrix[:, block]) / scale[:, block], free, block)
+            kept[:, block] = _smallest(worth, wanted)
+            if free is not None:
+                kept[:, block] &= free[:, block]
+            removed += int(np.count_nonzero(~kept[:, block]))
         errors = np.zeros_like(matrix[:, block])
         for column in range(low, high):
             if fixed is None and target.group and column % run_length % target.group == 0:
@@ -79,7 +86,11 @@ def reconstruct(
                 group = matrix[:, column:end].copy()
                 if end > high:
                     group[:, high - column :] -= _made_up(factors, errors, low, high, end)
-                kept[:, column:end] = _highest(np.square(group) / scale[:, column:end], target.kept)
+                part = slice(column, end)
+                worth = _first(np.square(group) / scale[:, part], free, part)
+                kept[:, part] = _highest(worth, target.kept)
+                if free is not None:
+                    kept[:, part] &= free[:, part]
             row = factors[:, column]
             error = np.where(kept[:, column], 0, matrix[:, column]) / row[:, column, None]
             matrix[:, column:high] -= row[:, column:high, None] * error[:, None, :]
@@ -123,8 +134,18 @@ def _factor(hessian: np.ndarray, damping: float) -> np.ndarray:
     return factor
 
 
-def choose(saliency: np.ndarray, target: Target, run_length: int) -> np.ndarray:
+def _first(worth: np.ndarray, free: np.ndarray | None, part: slice) -> np.ndarray:
+    """What weights are worth, where those that are not free are worth the least."""
+    return worth if free is None else np.where(free[:, part], worth, -1)
+
+
+def choose(
+    saliency: np.ndarray, target: Target, run_length: int, free: np.ndarray | None = None
+) -> np.ndarray:
     """A mask by saliency alone, (groups, inputs, outputs); groups of n:m start anew each run."""
+    if free is not None:
+        least = np.where(free, saliency, -1).astype(saliency.dtype)
+        return choose(least, target, run_length) & free
     if target.ratio is not None:
         count = round(target.ratio * saliency.size)
         return _of_outputs(saliency, count) if target.by_output else _smallest(saliency, count)

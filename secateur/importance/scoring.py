@@ -14,7 +14,7 @@ from secateur.importance.names import BUILT_IN, DEFAULT, Criterion, criterion_en
 from secateur.importance.run import Run, unchanged
 from secateur.importance.scores import Scores
 from secateur.importance.units import Pool, unit_map
-from secateur.models.weights import PrunableWeight, prunable_weights
+from secateur.models.weights import PrunableWeight, left_alone, prunable_weights
 
 
 def score(
@@ -136,8 +136,11 @@ def _run(
     if not model.built:
         raise ValueError("The model has no weights yet: build it, or call it on some data.")
     run = Run(model, prunable_weights(model), data=data, **options)
+    said = left_alone(model)
     if not run.weights:
-        raise ValueError("The model has no weight that can be pruned.")
+        raise ValueError(" ".join(["The model has no weight that can be pruned.", *said]))
+    for notice in said:
+        run.note(notice)
     if known.loss:
         _ = run.losses  # refuses a missing loss before any work
     with unchanged(model):

@@ -302,16 +302,17 @@ def _prune(
         if target.mask is not None:
             return value * target.mask, target.mask
         counts = np.sqrt(hessian.values + 1e-12)
-        kept = choose(_saliency(value, counts)[None], target, len(value))[0]
+        kept = choose(_saliency(value, counts)[None], target, len(value), _one(target.free))[0]
         return value * kept, kept
     assert isinstance(hessian.term, Product)
     layout = hessian.term.layout
     matrix = layout.inverse(value, hessian.term.sizes[2:])
     fixed = None if target.mask is None else layout.inverse(target.mask, hessian.term.sizes[2:])
+    free = None if target.free is None else layout.inverse(target.free, hessian.term.sizes[2:])
     run_length = _run_length(value.shape, hessian.term.sizes)
     precision = np.float64 if value.size <= _EXACT else np.float32
     new, kept = reconstruct(
-        matrix, hessian.values, target, damping, run_length, fixed, precision=precision
+        matrix, hessian.values, target, damping, run_length, fixed, free, precision=precision
     )
     return layout.array(new), layout.array(kept)
 
@@ -320,13 +321,19 @@ def _select(value: np.ndarray, squares: _Moments, target: Target) -> tuple[np.nd
     """Wanda: the weights with the lowest |w| ‖x‖₂ go, and nothing is made up for."""
     term, norms = squares.term, np.sqrt(squares.values)
     if isinstance(term, Lookup):
-        kept = choose(_saliency(value, norms)[None], target, len(value))[0]
+        kept = choose(_saliency(value, norms)[None], target, len(value), _one(target.free))[0]
     else:
         assert isinstance(term, Product)
         matrix = term.layout.inverse(value, term.sizes[2:])
+        free = None if target.free is None else term.layout.inverse(target.free, term.sizes[2:])
         run_length = _run_length(value.shape, term.sizes)
-        kept = term.layout.array(choose(_saliency(matrix, norms), target, run_length))
+        kept = term.layout.array(choose(_saliency(matrix, norms), target, run_length, free))
     return value * kept, kept
+
+
+def _one(free: np.ndarray | None) -> np.ndarray | None:
+    """As one group."""
+    return None if free is None else free[None]
 
 
 def _saliency(matrix: np.ndarray, norms: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ _NORMALISATIONS = (
     keras.layers.SpectralNormalization,
     keras.layers.Normalization,
 )
+_FIXED = (keras.layers.STFTSpectrogram,)
+"""Layers whose weights are a transform that is given and not learnt."""
 
 
 class PrunableWeight(NamedTuple):
@@ -102,9 +104,11 @@ def _unique(name: str, times: dict[str, int]) -> str:
 def prunable_weights(model: keras.Model) -> list[PrunableWeight]:
     """The weights that sparsity is counted over: kernels, embeddings and the like.
 
-    Biases, the vectors of normalisation layers, PReLU slopes and integer state are neither pruned
-    nor counted. In a layer that Keras does not know, a floating-point weight of two or more axes
-    that is not called a bias counts as a kernel.
+    Biases, the vectors of normalisation layers, PReLU slopes, integer state and what is not
+    trained (tables, buffers, states of recurrent layers) are neither pruned nor counted, and
+    neither is anything of a layer that is quantized or has LoRA enabled (`left_alone`). Kernels of
+    a layer that is frozen count. In a layer that Keras does not know, a floating-point weight of
+    two or more axes that is not called a bias counts as a kernel.
 
     Args:
         model: A built Keras model of any kind.
@@ -119,8 +123,45 @@ def prunable_weights(model: keras.Model) -> list[PrunableWeight]:
     ]
 
 
+def left_alone(model: keras.Model) -> list[str]:
+    """One sentence for each reason why layers with kernels are not pruned; mostly none."""
+    quantized: dict[str, list[str]] = {}
+    adapted: list[str] = []
+    for layer in flat_layers(model):
+        if not (layer._trainable_variables or layer._non_trainable_variables):
+            continue
+        if _quantization(layer):
+            quantized.setdefault(_quantization(layer), []).append(layer.name)
+        elif getattr(layer, "lora_enabled", False):
+            adapted.append(layer.name)
+    said = [
+        f"Not pruned, because quantized ({mode}): {_some(names)}; prune a model before it is "
+        "quantized."
+        for mode, names in quantized.items()
+    ]
+    if adapted:
+        said.append(
+            f"Not pruned, because LoRA is enabled: {_some(adapted)}; Keras adds the factors to the "
+            "kernel when it saves a model, so that zeros would not last: prune one that was saved."
+        )
+    return said
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _quantization(layer: keras.Layer) -> str:
+    """How a layer's weights are quantized; empty if they are not."""
+    return getattr(layer, "quantization_mode", None) or ""
+
+
 def _is_prunable(variable: keras.Variable, layer: keras.Layer) -> bool:
-    if isinstance(layer, (*_NORMALISATIONS, keras.layers.PReLU)):
+    if isinstance(layer, (*_NORMALISATIONS, *_FIXED, keras.layers.PReLU)):
+        return False
+    if _quantization(layer) or getattr(layer, "lora_enabled", False):
+        return False
+    if any(variable is buffer for buffer in layer._non_trainable_variables):
         return False
     if "float" not in keras.backend.standardize_dtype(variable.dtype):
         return False

@@ -13,8 +13,10 @@ from secateur.evaluation.flops import flops
 from secateur.search.target_config import amount
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, check_shapes, describe
+from secateur.sparsity.masks import Masks
 from secateur.sparsity.scope import scope
 from secateur.sparsity.select import select
+from secateur.sparsity.zeros import masks_of_zeros
 from secateur.structure.choosing import choose
 from secateur.structure.dependency import Graph, analyse
 from secateur.structure.removal import names, selected
@@ -73,18 +75,20 @@ def _of_layers(
     plain = amount(target) if fixed else amount(target, ratio=0.5)
     chosen = scope(check_shapes(scores, describe(model)), plain)
     counted = _flops(model)
+    zeros = masks_of_zeros(model)
     members: dict[str, dict[str, Layout]] = {}
     for path in (p for p in _order(model) if p in chosen):
         members.setdefault(chosen[path].layer, {})[path] = chosen[path]
 
     def knob(layer: str, layouts: dict[str, Layout]) -> Knob:
         own = {path: scores[path] for path in layouts}
+        held = Masks({path: zeros[path] for path in layouts if path in zeros})
         exact = glob.escape(layer)
 
         def masks(ratio: float) -> dict[str, np.ndarray]:
             how = {} if fixed else {"allocation": {exact: ratio}}
             changed = amount(target, include=(), exclude=(), **how)
-            found = select(own, changed, layers=layouts)
+            found = select(own, changed, layers=layouts, zeros=held)
             return {path: found[path] for path in found if found.kept(path) < found.size(path)}
 
         size = sum(layout.size for layout in layouts.values())

@@ -16,6 +16,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
 from secateur.sparsity.masks import Masks
 from secateur.sparsity.select import select
+from secateur.sparsity.zeros import masks_of_zeros
 from secateur.structure.layers import LayerRemoval
 from secateur.structure.pruning import choose_for
 from secateur.structure.removal import Removal
@@ -44,6 +45,7 @@ class Predictor:
         self._table = table
         self._model, self._scores, self._data, self._loss = model, scores, data, loss
         self._layouts: dict[str, Layout] = describe(model)
+        self._zeros = masks_of_zeros(model)
         self._zero = {
             weight.path: keras.ops.convert_to_numpy(weight.variable.value) == 0
             for weight in prunable_weights(model)
@@ -72,7 +74,7 @@ class Predictor:
             cost, layers = self._after_cut(removal), _channels(removal)
         else:
             assert self._scores is not None
-            masks = select(self._scores, target, layers=self._layouts)
+            masks = select(self._scores, target, layers=self._layouts, zeros=self._zeros)
             nonzero = sum(
                 int((~zero & masks[path] if path in masks else ~zero).sum())
                 for path, zero in self._zero.items()

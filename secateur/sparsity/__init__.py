@@ -9,6 +9,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from secateur.lazy import submodule
+
 if TYPE_CHECKING:
     from secateur.sparsity.hold import apply_masks as apply_masks
     from secateur.sparsity.hold import hold as hold
@@ -23,7 +25,7 @@ class _Room(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return submodule(__name__, name)
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -123,6 +123,12 @@ class TargetConfig(BaseModel):
         "channels or heads are removed: how many of them each group keeps.",
     )
 
+    regrow: bool = Field(
+        False,
+        description="Whether weights that are zero before anything is pruned may come back. "
+        "Otherwise those of a model that was pruned before stay zero, and count among the removed.",
+    )
+
     @field_validator("allocation", mode="before")
     @classmethod
     def _check_allocation(cls, value: Any) -> Any:

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from secateur.graph.compiling import slot_owner
 from secateur.models.weights import weight_paths
 from secateur.sparsity.dynamic_config import DynamicConfig
 from secateur.sparsity.hold import HeldMasks
 from secateur.sparsity.masks import Masks
 from secateur.sparsity.rewiring import cosine, rewire
-from secateur.structure.optimizer import slot_owner
 
 Gradients = Callable[[int], Mapping[str, np.ndarray]]
 """(training step) -> weight path -> ∂L/∂w in the model as it is, of removed weights as well."""

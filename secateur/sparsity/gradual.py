@@ -56,6 +56,7 @@ class GradualPruning(keras.callbacks.Callback):
         model_digest: `content_digest` of the model before training, for the masks.
         choose: (scores, one-shot target) -> masks, in place of `select`; they may be of any
             prunable weights.
+        zeros: As in `select`: what they mask never comes back, and is zero from the start.
 
     Raises:
         ValueError: If the target selects nothing, or has too few steps.
@@ -71,6 +72,7 @@ class GradualPruning(keras.callbacks.Callback):
         remember: bool = True,
         model_digest: str = "",
         choose: Callable[[Any, TargetConfig], Masks] | None = None,
+        zeros: Masks | None = None,
     ) -> None:
         super().__init__()
         self.schedule = gradual(target, steps)
@@ -79,14 +81,19 @@ class GradualPruning(keras.callbacks.Callback):
         self._layouts = describe(model)
         selected = scope(self._layouts, target)
         shapes = {path: x.shape for path, x in (self._layouts if choose else selected).items()}
-        whole = {path: np.ones(shape, np.bool_) for path, shape in shapes.items()}
+        self._zeros = Masks({}) if zeros is None or target.regrow else zeros
+        shapes |= {path: self._zeros.shape(path) for path in self._zeros}
+        whole = {
+            path: self._zeros[path] if path in self._zeros else np.ones(shape, np.bool_)
+            for path, shape in shapes.items()
+        }
         self._held = HeldMasks(model, Masks(whole), remember=remember or score is None)
         self._movement: Movement | None = None
         if score is None:
             self._movement = Movement(model, self._full_value)
             score = self._movement.finish
         self._score = score
-        self._choose = choose or functools.partial(select, layers=self._layouts)
+        self._choose = choose or functools.partial(select, layers=self._layouts, zeros=zeros)
         self._model_digest = model_digest
         self._scored = tuple(sorted(whole))
         self._notices: tuple[str, ...] = ()
@@ -181,5 +188,7 @@ class GradualPruning(keras.callbacks.Callback):
         held = self._held.masks
         packed = {path: (held.shape(path), held.bits(path)) for path in held}
         packed |= {path: (masks.shape(path), masks.bits(path)) for path in masks}
+        for path in self._zeros:
+            packed[path] = (packed[path][0], packed[path][1] & self._zeros.bits(path))
         self._held.update(Masks.from_packed(packed))
         self._scored, self._notices = tuple(masks), masks.notices

@@ -187,3 +187,14 @@ class Masks(Mapping[str, np.ndarray]):
         if not whole:
             raise ValueError(f"{os.fspath(path)} is damaged: its digest does not match")
         return masks
+
+
+def both(first: Masks | None, second: Masks | None) -> Masks | None:
+    """Masks that keep what both keep; None keeps everything."""
+    if not first or not second:
+        return first or second or None
+    bits = {path: (first.shape(path), first.bits(path)) for path in first}
+    for path in second:
+        shape, some = second.shape(path), second.bits(path)
+        bits[path] = (shape, bits[path][1] & some if path in bits else some)
+    return Masks.from_packed(bits)

@@ -13,7 +13,7 @@ from secateur.importance.memory import give_back
 from secateur.importance.obs import Target
 from secateur.importance.run import Run
 from secateur.importance.sparsegpt import Method, prune_layers
-from secateur.models.weights import content_digest, prunable_weights
+from secateur.models.weights import content_digest, left_alone, prunable_weights
 from secateur.proof.record import Check
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
@@ -21,6 +21,7 @@ from secateur.sparsity.layout import Layout, describe
 from secateur.sparsity.masks import Masks
 from secateur.sparsity.scope import layer_ratios, scope
 from secateur.sparsity.weights import Amount, removable, share_out
+from secateur.sparsity.zeros import masks_of_zeros
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def rewrite(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     checks: list[Check] | None = None,
+    within: Masks | None = None,
 ) -> Masks:
     """Prunes `model` in place by a method, `(model, data, target) -> weights, masks`.
 
@@ -60,6 +62,8 @@ def rewrite(
         seed: Seed of the draw of `examples`.
         progress: Told after each weight how many are done, and of how many.
         checks: Takes what was proved on some of the examples.
+        within: Masks of an earlier round. What they removed may come back; other zeros that the
+            model comes with stay zero and count, unless the target says `regrow`.
 
     Returns:
         Masks of the pruned weights, with the digest of the model as it was given.
@@ -84,6 +88,10 @@ def rewrite(
             for path in layouts
             if path in ratios
         }
+    held = _zeros(model, target, within, notices)
+    wanted = {
+        path: x._replace(free=held[path]) if path in held else x for path, x in wanted.items()
+    }
     weights = prunable_weights(model)
     run = Run(model, weights, data=data, examples=examples, batch_size=batch_size, seed=seed)
     packed: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
@@ -92,7 +100,8 @@ def rewrite(
         give_back()
         if progress:
             progress(len(packed), len(wanted))
-    notices += run.notices
+    notices += [*run.notices, *left_alone(model)]
+    packed |= {p: (held.shape(p), held.bits(p)) for p in held if p not in packed}
     if checks is not None:
         checks += run.checks
     if not packed:
@@ -103,6 +112,28 @@ def rewrite(
     for notice in notices:
         logger.info(notice)
     return Masks.from_packed(packed, digest, notices)
+
+
+def _zeros(
+    model: keras.Model, target: TargetConfig, within: Masks | None, notices: list[str]
+) -> Masks:
+    """Masks of the zeros that the model was given with, and not by an earlier round."""
+    if target.regrow:
+        return Masks({})
+    zeros = masks_of_zeros(model)
+    notices += zeros.notices
+    held = {}
+    for path, mask in zeros.items():
+        mask = mask | ~within[path] if within and path in within else mask
+        if not mask.all():
+            held[path] = mask
+    if held:
+        count = sum(int(np.count_nonzero(~mask)) for mask in held.values())
+        notices.append(
+            f"{count} weights were zero before anything was pruned; they stay zero and count among "
+            "the removed (target.regrow frees them)"
+        )
+    return Masks(held)
 
 
 def _ratios(

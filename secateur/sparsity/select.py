@@ -12,7 +12,7 @@ from secateur.sparsity import weights as single
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.cut import Source
 from secateur.sparsity.layout import Layout, check_shapes
-from secateur.sparsity.masks import Masks
+from secateur.sparsity.masks import Masks, both
 from secateur.sparsity.pattern import Units, n_of_m_mask, pool, spread, unview, view, view_shape
 from secateur.sparsity.scope import layer_ratios, scope
 
@@ -26,6 +26,7 @@ def select(
     layers: Mapping[str, Layout] | None = None,
     model_digest: str = "",
     within: Masks | None = None,
+    zeros: Masks | None = None,
 ) -> Masks:
     """Masks of the weights that stay.
 
@@ -46,6 +47,9 @@ def select(
             unknown, and the last two axes of a weight are taken as inputs and outputs.
         model_digest: `content_digest` of the model whose weights were scored.
         within: Masks of an earlier round. What they removed stays removed and counts.
+        zeros: `secateur.sparsity.zeros.masks_of_zeros(model)`, of a model that may have been pruned
+            before. Its zeros go first, whatever their scores, and count, and stay masked where the
+            target selects nothing; not read if the target says `regrow`.
 
     Returns:
         Masks of the selected weights, with notices on what was skipped, floored or not met.
@@ -60,12 +64,17 @@ def select(
         raise ValueError(
             "there are no scores to select by: " + (" ".join(notices) or "the criterion gave none")
         )
-    layouts = scope(check_shapes(scores, layers), target)
-    if within is not None:
-        within.check({path: layout.shape for path, layout in layouts.items()})
+    scored = check_shapes(scores, layers)
+    known = {path: layout.shape for path, layout in (layers or scored).items()}
+    layouts = scope(scored, target)
+    zeros = None if target.regrow else zeros
+    for given in (within, zeros):
+        if given is not None:
+            given.check(known)
+    taken = both(within, zeros) or Masks({})
+    _say_zeros(zeros, within, taken, layouts, target, notices)
     sources = [
-        Source(path, scores[path], within.bits(path) if within and path in within else None)
-        for path in layouts
+        Source(path, scores[path], taken.bits(path) if path in taken else None) for path in layouts
     ]
     if target.pattern != "weight":  # single weights are checked while they are gone through
         for source in sources:
@@ -90,7 +99,37 @@ def select(
         )
     for notice in notices[shown:]:
         logger.info(notice)
+    packed |= {path: (taken.shape(path), taken.bits(path)) for path in taken if path not in packed}
     return Masks.from_packed(packed, model_digest, notices)
+
+
+def _say_zeros(
+    zeros: Masks | None,
+    within: Masks | None,
+    taken: Masks,
+    layouts: Mapping[str, Layout],
+    target: TargetConfig,
+    notices: list[str],
+) -> None:
+    """Tells of zeros that no earlier round made, and where they are more than was asked for."""
+    if zeros is None:
+        return
+    notices += zeros.notices
+    before = within.size() - within.kept() if within else 0
+    found = taken.size() - taken.kept() - before
+    if not found:
+        return
+    notices.append(
+        f"{found} weights were zero before anything was pruned; they stay zero and count among the "
+        "removed (target.regrow frees them)"
+    )
+    total = sum(layout.size for layout in layouts.values())
+    gone = sum(taken.size(path) - taken.kept(path) for path in layouts if path in taken)
+    if target.ratio is not None and gone > round(target.ratio * total):
+        notices.append(
+            f"ratio {target.ratio:g} asks for {round(target.ratio * total)} of {total} weights, "
+            f"and {gone} were zero before: where they are enough, nothing more is removed"
+        )
 
 
 def _amount(target: TargetConfig) -> str:

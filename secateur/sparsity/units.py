@@ -107,7 +107,8 @@ def by_quantile(
         scores = np.concatenate([units.scores[units.sizes > 0] for units in some])
         threshold = 0.0
         if scores.size:
-            at = min(round(quantile * scores.size), scores.size - 1)
+            gone = sum(units.scores.size for units in some) - scores.size
+            at = min(max(0, round(quantile * (scores.size + gone)) - gone), scores.size - 1)
             threshold = float(np.partition(scores, at)[at])
         masks += by_threshold(some, threshold, floor, notices)
     return masks

@@ -131,8 +131,9 @@ def by_quantile(
     groups = [[source] for source in sources] if uniform else [list(sources)]
     masks = []
     for group in groups:
-        count = round(quantile * sum(source.size for source in group))
+        total = sum(source.total for source in group)
         size = sum(source.size for source in group)
+        count = max(0, round(quantile * total) - (total - size))  # what is gone was the lowest
         threshold = find_cut(group, min(count, size - 1)).threshold if size else 0.0
         masks += by_threshold(group, threshold, floor, notices)
     return masks

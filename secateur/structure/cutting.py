@@ -9,23 +9,17 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from secateur.evaluation.flops import graph_of, nodes_in_order
-from secateur.models.weights import flat_layers
+from secateur.graph.building import Builder, constructor, own_steps
+from secateur.graph.compiling import copy_compilation
+from secateur.graph.pairing import Pairs, UnlikeError
+from secateur.graph.state import move_state
 from secateur.structure.dependency import Graph
-from secateur.structure.optimizer import copy_compilation
 from secateur.structure.removal import Removal
 
 if TYPE_CHECKING:
     from secateur.structure.layers import LayerRemoval
 
 logger = logging.getLogger(__name__)
-
-_PARTS = (
-    ("layer", "layer"),
-    ("layer", "forward_layer"),
-    ("backward_layer", "backward_layer"),
-    ("cell", "cell"),
-)
 
 
 def remove(model: keras.Model, removal: Removal | LayerRemoval) -> keras.Model:
@@ -79,34 +73,74 @@ def cut(
     inputs = {
         key: [_left(axes, count) for axes in seen] for key, seen in graph.trace.model_inputs.items()
     }
-    model = Builder(changes, arguments, inputs).model(graph.model)
+    builder = Builder(changes, arguments, inputs)
     slices: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
-    for old, new in zip(graph.model.weights, model.weights, strict=True):
-        slices[id(old)] = slicer(graph, old, keep)
+
+    def value(old: Any) -> np.ndarray:
         value = keras.ops.convert_to_numpy(old.value)
+        if id(old) not in graph.paths:  # a seed
+            return value
+        slices[id(old)] = slicer(graph, old, keep)
         if additions and id(old) in additions:
             value = (value + additions[id(old)]).astype(value.dtype)
         value = slices[id(old)](value)
         if id(old) in graph.trace.factors:
             value = value * np.asarray(graph.trace.factors[id(old)](count), value.dtype)
-        if tuple(value.shape) != tuple(new.shape):
-            raise RuntimeError(
-                f"'{new.path}' was built with the shape {tuple(new.shape)}, but its weight was cut "
-                f"to {tuple(value.shape)}: the rule of this layer is wrong."
-            )
-        new.assign(value)
-        # Keras names a weight after the scopes it was made in, and numbers those without a name.
-        new._path, new._name = old.path, old.name
-    finalize(model)
-    copy_compilation(graph.model, model, slices)
+        return value
+
+    model = builder.model(graph.model)
+    settle(graph.model, model, builder, value, slices)
     return model
 
 
-def finalize(model: keras.Model) -> None:
-    """Lets layers that compute something from their weights (Normalization) do it again."""
-    for layer in flat_layers(model):
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()
+def settle(
+    old: keras.Model,
+    new: keras.Model,
+    builder: Builder,
+    value: Callable[[Any], np.ndarray],
+    slices: Mapping[int, Callable[[np.ndarray], np.ndarray]],
+    *,
+    fewer: bool = False,
+) -> None:
+    """Gives a model that a builder made its state and its compile settings.
+
+    Args:
+        old: The original.
+        new: What was built.
+        builder: What built it.
+        value: What the partner of an old variable is to hold.
+        slices: Filled by `value`: how the optimizer's state is cut.
+        fewer: Whether layers of the original are gone.
+
+    Raises:
+        ValueError: One sentence: a way to train, or something that the model holds, would be lost.
+    """
+    lost = own_steps(type(old)) if constructor(old) is not type(old) else []
+    if lost:
+        raise ValueError(
+            f"'{old.name}' is a {type(old).__name__} with a {lost[0]} of its own, which a model "
+            "of another structure cannot keep: let its constructor take the arguments of "
+            "keras.Model or keras.Sequential, or prune its weights (pattern 'weight') instead."
+        )
+    pairs = Pairs()
+    try:
+        pairs.add_made(builder.made.values(), builder.graphs)
+        pairs.check(old, new, fewer=fewer)
+        move_state(pairs, lambda old: _fitting(pairs, old, value(old)), changed=builder.changes)
+        new._trainable = old._trainable
+        copy_compilation(old, new, pairs, slices)
+    except UnlikeError as error:
+        raise ValueError(f"'{old.name}' cannot be cut, because {error}.") from error
+
+
+def _fitting(pairs: Pairs, variable: Any, value: np.ndarray) -> np.ndarray:
+    new = pairs.variables[id(variable)][1]
+    if tuple(value.shape) != tuple(new.shape):
+        raise RuntimeError(
+            f"'{variable.path}' was built with the shape {tuple(new.shape)}, but its weight was "
+            f"cut to {tuple(value.shape)}: the rule of this layer is wrong."
+        )
+    return value
 
 
 def slicer(graph: Graph, variable: Any, keep: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -128,146 +162,3 @@ def slicer(graph: Graph, variable: Any, keep: np.ndarray) -> Callable[[np.ndarra
 
 def _left(axes: Any, count: Callable) -> list[int | None]:
     return [None if labels is None else count(labels, 0) for labels in axes]
-
-
-class Builder:
-    """Rebuilds a model with changed arguments of its layers and calls.
-
-    Args:
-        changes: id of an operation -> arguments of its constructor that change.
-        arguments: id of a node -> arguments of that call that change.
-        inputs: id of a nested model -> for each input its new widths, None where unchanged.
-        bypass: id of a node -> index of the input that stands for its output: the operation goes.
-        living: ids of the nodes that are left; None for all.
-    """
-
-    def __init__(
-        self,
-        changes: Mapping[int, dict[str, Any]],
-        arguments: Mapping[int, dict[Any, Any]],
-        inputs: Mapping[int, list[list[int | None]]],
-        bypass: Mapping[int, int] | None = None,
-        living: frozenset[int] | None = None,
-    ):
-        self.changes, self.arguments, self.inputs = changes, arguments, inputs
-        self.bypass, self.living = bypass or {}, living
-        self.made: dict[int, tuple[Any, Any]] = {}
-
-    def model(self, model: Any) -> Any:
-        """A new model for a Functional or Sequential one, with new weights."""
-        graph = graph_of(model)
-        widths = self.inputs.get(id(model))
-        tensors: dict[int, Any] = {}
-        for number, x in enumerate(graph.inputs):  # type: ignore[union-attr]
-            tensors[id(x)] = _input(x, widths[number] if widths else None)
-        if isinstance(model, keras.Sequential):
-            # Its layers are called in their order by Keras itself.
-            first = [tensors[id(graph.inputs[0])]]  # type: ignore[union-attr]
-            gone = {id(n.operation) for n in nodes_in_order(graph) if id(n) in self.bypass}
-            layers = [self.operation(layer) for layer in model.layers if id(layer) not in gone]
-            new: Any = keras.Sequential([*first, *layers], name=model.name)
-            new.trainable = model.trainable
-            return new
-        self._run(graph, tensors)
-        structs = [
-            keras.tree.map_structure(lambda x: tensors[id(x)], struct)
-            for struct in (graph._inputs_struct, graph._outputs_struct)  # type: ignore[union-attr]
-        ]
-        new = _constructor(model)(*structs, name=model.name)
-        new.trainable = model.trainable
-        return new
-
-    def _run(self, graph: Any, tensors: dict[int, Any]) -> None:
-        for node in nodes_in_order(graph):
-            if id(node) in self.bypass:
-                tensors[id(node.outputs[0])] = tensors[
-                    id(node.input_tensors[self.bypass[id(node)]])
-                ]
-                continue
-            dead = self.living is not None and id(node) not in self.living
-            if dead or any(id(x) not in tensors for x in node.input_tensors):
-                continue
-            args, kwargs = node.arguments.fill_in(tensors)
-            args = list(args)
-            for key, value in self.arguments.get(id(node), {}).items():
-                if isinstance(key, int):
-                    args[key] = value
-                else:
-                    kwargs[key] = value
-            outputs = keras.tree.flatten(self.operation(node.operation)(*args, **kwargs))
-            for old, new in zip(node.outputs, outputs, strict=True):
-                tensors[id(old)] = new
-
-    def operation(self, op: Any) -> Any:
-        """The new operation for an old one; shared operations stay shared."""
-        if id(op) not in self.made:
-            nested = isinstance(op, keras.Model) and graph_of(op) is not None
-            self.made[id(op)] = (op, self.model(op) if nested else self._new(op))
-        return self.made[id(op)][1]
-
-    def _new(self, op: Any) -> Any:
-        if type(op) is keras.layers.Lambda:
-            return _same_lambda(op)
-        try:
-            config = op.get_config()
-        except NotImplementedError as error:
-            if not isinstance(op, keras.Layer) and not self.changes.get(id(op)):
-                return op  # an operation without weights or state serves both models
-            raise ValueError(
-                f"'{op.name}' ({type(op).__name__}) cannot be built again: give it a get_config()."
-            ) from error
-        if type(op) in (keras.layers.TimeDistributed, keras.layers.SpectralNormalization):
-            config.pop("layer")  # given as it is, its weights keep their names
-            return type(op)(self._part(op.layer), **config)
-        for key, attribute in _PARTS:
-            part = getattr(op, attribute, None)
-            if isinstance(config.get(key), dict) and isinstance(part, keras.Layer):
-                config[key] = keras.saving.serialize_keras_object(self._part(part))
-        if isinstance(op, keras.layers.StackedRNNCells):
-            config["cells"] = [keras.saving.serialize_keras_object(self._new(c)) for c in op.cells]
-        config.update(self.changes.get(id(op), {}))
-        new = type(op).from_config(config)
-        new.name = op.name
-        return new
-
-    def _part(self, part: Any) -> Any:
-        if isinstance(part, keras.Model) and graph_of(part) is not None:
-            return Builder(self.changes, self.arguments, self.inputs).model(part)
-        return self._new(part)
-
-
-def _same_lambda(op: Any) -> Any:
-    """A Lambda around the same function: from its config Keras would refuse to build it."""
-    config = op.get_config()
-    return keras.layers.Lambda(
-        op.function,
-        output_shape=op._output_shape,
-        mask=op.mask,
-        arguments=op.arguments,
-        name=op.name,
-        trainable=config["trainable"],
-        dtype=op.dtype_policy,
-    )
-
-
-def _input(x: Any, widths: list[int | None] | None) -> Any:
-    layer = x._keras_history.operation
-    shape = list(x.shape)
-    if widths:
-        shape = [old if new is None else new for old, new in zip(shape, widths, strict=True)]
-    return keras.Input(
-        batch_shape=shape,
-        dtype=x.dtype,
-        name=getattr(layer, "name", x.name),
-        sparse=getattr(layer, "sparse", None),
-        optional=getattr(layer, "optional", False),
-    )
-
-
-def _constructor(model: Any) -> Any:
-    """The model's own class if it is built like a Functional model: it may have a train_step."""
-    from keras.src.models.functional import functional_like_constructor
-
-    if isinstance(model, keras.Sequential) or not functional_like_constructor(type(model)):
-        return keras.Model
-    return type(model)

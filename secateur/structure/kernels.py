@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+
+from secateur.graph.building import Builder
+from secateur.models.weights import weight_paths
+from secateur.proof.cuts import prove_cut
+from secateur.proof.record import Check
+from secateur.structure.cutting import settle
 
 
 class SmallerKernels(NamedTuple):
@@ -14,13 +22,15 @@ class SmallerKernels(NamedTuple):
     Attributes:
         model: A new model; the given one stays as it is.
         notices: What was cut, and which large kernels stay and why.
+        checks: What was proved of the new model.
     """
 
     model: keras.Model
     notices: list[str]
+    checks: tuple[Check, ...] = ()
 
 
-def cut_kernels(model: keras.Model, size: int = 3) -> SmallerKernels:
+def cut_kernels(model: keras.Model, size: int = 3, data: Any = None) -> SmallerKernels:
     """Cuts the edge off the kernels of `Conv2D` layers that are larger than `size`.
 
     What comes out equals the given model with the taps at the edge set to zero. A convolution
@@ -31,24 +41,41 @@ def cut_kernels(model: keras.Model, size: int = 3) -> SmallerKernels:
     Args:
         model: A Sequential or functional model.
         size: Rows and columns that stay at most, in the middle of a kernel; odd.
+        data: `(x, …)` that the proof of the cut runs on; None for generated examples.
     """
     margins, notices = _margins(model, size)
     if not margins:
         return SmallerKernels(model, notices)
-    cut = _rebuilt(model, margins)
-    for layer in model.layers:
-        weights = layer.get_weights()
-        if layer.name in margins:
-            rows, columns = margins[layer.name]
-            kernel = weights[0]
-            weights[0] = kernel[rows : len(kernel) - rows, columns : kernel.shape[1] - columns]
-            notices.append(
-                f"The kernels of {layer.name} were cut from {_shown(kernel.shape[:2])} to "
-                f"{_shown(weights[0].shape[:2])}."
-            )
-        if weights:
-            cut.get_layer(layer.name).set_weights(weights)
-    return SmallerKernels(cut, notices)
+    builder = _Smaller(model, margins)
+    cut = builder.operation(model)
+    layers = {layer.name: layer for layer in model.layers}
+    for name, (rows, columns) in margins.items():
+        before = layers[name].kernel_size
+        after = (before[0] - 2 * rows, before[1] - 2 * columns)
+        notices.append(f"The kernels of {name} were cut from {_shown(before)} to {_shown(after)}.")
+    slices: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
+    for name, margin in margins.items():
+        slices[id(layers[name].kernel)] = functools.partial(_inner, margin=margin)
+
+    def value(old: Any) -> np.ndarray:
+        whole = keras.ops.convert_to_numpy(old.value)
+        return slices.setdefault(id(old), lambda x: x)(whole)
+
+    settle(model, cut, builder, value, slices)
+    paths = {id(variable): path for path, variable in weight_paths(model)}
+    kept = {
+        paths[id(layers[name].kernel)]: {
+            axis: np.arange(m, layers[name].kernel.shape[axis] - m) for axis, m in enumerate(margin)
+        }
+        for name, margin in margins.items()
+    }
+    return SmallerKernels(cut, notices, (prove_cut(model, cut, kept, data),))
+
+
+def _inner(kernel: np.ndarray, margin: tuple[int, int]) -> np.ndarray:
+    """A kernel, or what an optimizer keeps of it, without its edge."""
+    rows, columns = margin
+    return kernel[rows : len(kernel) - rows, columns : kernel.shape[1] - columns]
 
 
 Margins = dict[str, tuple[int, int]]
@@ -95,48 +122,38 @@ def _uses(layer: keras.Layer, model: keras.Model) -> int:
     return sum(node.operation is layer for node in nodes)
 
 
-def _rebuilt(model: keras.Model, margins: Margins) -> keras.Model:
-    crops = {}
-    for layer in model.layers:
-        if layer.name in margins and layer.padding == "valid":
-            crops[layer.name] = keras.layers.Cropping2D(
-                [m * d for m, d in zip(margins[layer.name], layer.dilation_rate, strict=True)],
-                name=f"{layer.name}_crop",
-            )
+class _Smaller(Builder):
+    """Builds the model with smaller kernels, and crops what convolutions without padding take."""
 
-    def clone(layer: Any) -> Any:
-        if not isinstance(layer, keras.layers.Layer):  # an operation, which has no weights
-            return layer
-        config = layer.get_config()
-        if layer.name in margins:
-            config["kernel_size"] = tuple(
-                size - 2 * margin
-                for size, margin in zip(layer.kernel_size, margins[layer.name], strict=True)
-            )
-        return type(layer).from_config(config)
-
-    if isinstance(model, keras.Sequential):
-        inputs = keras.Input(batch_shape=model.inputs[0].shape, name=model.inputs[0].name)
-        layers: list[Any] = []
+    def __init__(self, model: keras.Model, margins: Margins) -> None:
+        self.crops: dict[int, keras.layers.Layer] = {}
+        changes: dict[int, dict[str, Any]] = {}
         for layer in model.layers:
-            layers += [crops[layer.name]] if layer.name in crops else []
-            layers.append(clone(layer))
-        return keras.Sequential([inputs, *layers], name=model.name)
+            if layer.name not in margins:
+                continue
+            margin = margins[layer.name]
+            sizes = zip(layer.kernel_size, margin, strict=True)
+            changes[id(layer)] = {"kernel_size": tuple(size - 2 * m for size, m in sizes)}
+            if layer.padding == "valid":
+                self.crops[id(layer)] = keras.layers.Cropping2D(
+                    [m * d for m, d in zip(margin, layer.dilation_rate, strict=True)],
+                    name=f"{layer.name}_crop",
+                )
+        super().__init__(changes, {}, {})
 
-    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
-        if layer.name in crops:
-            args = (crops[layer.name](args[0]), *args[1:])
-        return layer(*args, **kwargs)
+    def layers(self, model: keras.Sequential) -> list[Any]:
+        """The new layers of a Sequential model, crops among them."""
+        found: list[Any] = []
+        for old in model.layers:
+            found += [self.crops[id(old)]] if id(old) in self.crops else []
+            found.append(self.operation(old))
+        return found
 
-    inputs = keras.tree.map_structure(
-        lambda x: keras.Input(
-            batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name
-        ),
-        model.input,
-    )
-    return keras.models.clone_model(
-        model, input_tensors=inputs, clone_function=clone, call_function=call
-    )
+    def call(self, op: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the new operation gives, behind its crop."""
+        if id(op) in self.crops:
+            args = [self.crops[id(op)](args[0]), *args[1:]]
+        return super().call(op, args, kwargs)
 
 
 def _shown(size: Any) -> str:

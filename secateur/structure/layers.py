@@ -13,9 +13,9 @@ import numpy as np
 
 from secateur.evaluation.flop_rules import call_flops
 from secateur.evaluation.flops import graph_calls, graph_of, nodes_in_order
+from secateur.graph.building import Builder
 from secateur.structure.blocks import Part, parts
-from secateur.structure.cutting import Builder, finalize
-from secateur.structure.optimizer import copy_compilation
+from secateur.structure.cutting import settle
 from secateur.structure.ranking import Ranking, part_scores, ranking
 from secateur.structure.removal import selected
 from secateur.structure.wiring import graphs, inner_graph, living
@@ -252,17 +252,12 @@ def cut_layers(removal: LayerRemoval) -> keras.Model:
     builder = Builder({}, {}, {}, removal.bypass, living(model, removal.bypass).nodes)
     small = builder.model(model)
     slices: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
-    for old_op, new_op in builder.made.values():
-        if inner_graph(old_op) is not None:
-            continue
-        for old, new in zip(
-            getattr(old_op, "weights", ()), getattr(new_op, "weights", ()), strict=True
-        ):
-            new.assign(old)
-            new._path, new._name = old.path, old.name
-            slices[id(old)] = lambda value: value
-    finalize(small)
-    copy_compilation(model, small, slices)
+
+    def value(old: Any) -> np.ndarray:
+        slices[id(old)] = lambda value: value
+        return keras.ops.convert_to_numpy(old.value)
+
+    settle(model, small, builder, value, slices, fewer=True)
     return small
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from secateur.models import strided
 from secateur.models.weights import flat_layers
+from secateur.proof.cuts import prove_cut, prove_layers
 from secateur.structure.choosing import choose
 from secateur.structure.cutting import remove
 from secateur.structure.dependency import analyse
@@ -111,12 +112,13 @@ def prune(
             "layer" and another criterion than "scores" they are not read.
         target: How much to remove of what; a share, a measure and a pattern.
         criterion: Of layers: "scores", "loss" or "similarity" (see `choose_layers`).
-        data: Calibration data `(x, y)` for the criteria "loss" and "similarity".
+        data: Calibration data `(x, y)` for the criteria "loss" and "similarity", and for the proof
+            that the new model computes what it should; None proves it on generated examples.
         loss: Loss for the criterion "loss"; None takes the one the model was compiled with.
         latency: Model -> time, for the measure "latency".
 
     Returns:
-        The new model, notices, and the widths of layers before and after.
+        The new model, notices, checks, and the widths of layers before and after.
 
     Raises:
         ValueError: If the model is subclassed, the target is not one of those, or nothing can go.
@@ -128,8 +130,11 @@ def prune(
     notices, kept = list(removal.notices), {}
     if isinstance(removal, Removal):
         notices, kept = [*removal.graph.notices, *notices], removal.kept
+        check = prove_cut(model, small, kept, data)
+    else:
+        check = prove_layers(model, small, removal.bypass, data)
     notices += strided.notices(flat_layers(small))
-    return Pruned(small, notices, removal.layer_widths, kept=kept)
+    return Pruned(small, notices, removal.layer_widths, kept=kept, checks=(check,))
 
 
 def _ratio(target: StructureTarget) -> float:

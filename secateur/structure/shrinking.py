@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from secateur.evaluation.flops import graph_of
 from secateur.models import strided
 from secateur.models.weights import flat_layers, weight_paths
+from secateur.proof.cuts import prove_cut
 from secateur.proof.record import Check
 from secateur.sparsity.masks import Masks
 from secateur.structure.cutting import cut, slicer
@@ -61,11 +63,16 @@ def shrink(model: keras.Model, masks: Masks | Mapping[str, np.ndarray]) -> keras
 
 
 def shrink_masked(
-    model: keras.Model, masks: Masks | Mapping[str, np.ndarray], *, empty: bool = False
+    model: keras.Model,
+    masks: Masks | Mapping[str, np.ndarray],
+    *,
+    empty: bool = False,
+    data: Any = None,
 ) -> Pruned:
     """As `shrink`, and also gives the widths, the notices and the masks of the new model.
 
-    With `empty` only channels that came out all zero go: no kernel makes them any more.
+    With `empty` only channels that came out all zero go: no kernel makes them any more. That the
+    new model computes the same is proved on `data`, `(x, …)`, or on generated examples.
     """
     variables = dict(weight_paths(model))
     held = masks if isinstance(masks, Masks) else Masks(masks)
@@ -80,6 +87,7 @@ def shrink_masked(
         variables = dict(weight_paths(model))
     removal = dead(graph, held, empty=empty)
     small = cut(graph, removal.removed, removal.additions)
+    check = prove_cut(model, small, {}, data)
     keep = graph.keeping(removal.removed)
     left = {path: slicer(graph, variables[path], keep)(held[path]) for path in held}
     unknown = graph.notices if removal.removed.any() else []
@@ -88,10 +96,13 @@ def shrink_masked(
         [*unknown, *removal.notices, *strided.notices(flat_layers(small))],
         removal.layer_widths,
         Masks(left, held.model_digest, held.notices),
+        checks=(check,),
     )
 
 
-def shrink_where_possible(model: keras.Model, masks: Masks, *, empty: bool = False) -> Pruned:
+def shrink_where_possible(
+    model: keras.Model, masks: Masks, *, empty: bool = False, data: Any = None
+) -> Pruned:
     """As `shrink_masked`, but a model that nothing can be removed from comes back as it is.
 
     The model's masked weights have to be zero already. Where it is subclassed a notice says that
@@ -106,7 +117,7 @@ def shrink_where_possible(model: keras.Model, masks: Masks, *, empty: bool = Fal
     removal = dead(analyse(model), masks, empty=empty)
     if not removal.removed.any():
         return Pruned(model, removal.notices, {}, masks)
-    return shrink_masked(model, masks, empty=empty)
+    return shrink_masked(model, masks, empty=empty, data=data)
 
 
 def _stray(variable: keras.Variable, mask: np.ndarray) -> bool:

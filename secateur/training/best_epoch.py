@@ -65,8 +65,8 @@ class BestEpoch(keras.callbacks.Callback):
         if self._best is None or (metric, loss) > self._best:
             self._best, self._waited = (metric, loss), 0
             if self._keep:
-                weights = enumerate(self._kept_of.get_weights())
-                self._weights = {str(i): array for i, array in weights}
+                weights = enumerate(self._kept_of.weights)
+                self._weights = {str(i): np.array(w) for i, w in weights}
                 self._beside = companion.states(self._others)
         if self.stopped:
             self.model.stop_training = True
@@ -74,7 +74,8 @@ class BestEpoch(keras.callbacks.Callback):
     def put_back(self) -> None:
         """Gives the model the weights of the best epoch, and the companions their states."""
         if self._weights:
-            self._kept_of.set_weights(list(self._weights.values()))
+            for number, weight in enumerate(self._kept_of.weights):
+                weight.assign(self._weights[str(number)])
             companion.restore(self._others, self._beside)
 
     def state(self) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
+from secateur.graph.building import own_steps
 from secateur.training import companion
 from secateur.training.augment import augmenter
 from secateur.training.batches import ordered, shuffled
@@ -95,6 +96,11 @@ def fit(
             smoothing where there are no classes, or augmentation of what is no image.
     """
     objective = objective or Objective()
+    if around and (own := own_steps(type(model))):
+        raise ValueError(
+            f"The model {model.name!r} has a {own[0]} of its own, which is not used where a "
+            f"teacher is imitated; leave {group}.distill out."
+        )
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
     per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 
-from secateur.models.weights import content_digest, prunable_weights
-from secateur.sparsity.masks import Masks
+from secateur.graph.copying import fresh
 
 _AFTER = (
     keras.layers.Activation,
@@ -73,27 +71,9 @@ def _find_head(
         tensor = layer._inbound_nodes[node].input_tensors[0]
 
 
-def masks_of_zeros(model: keras.Model, without: str = "") -> Masks:
-    """Masks that keep what is zero in a model zero.
-
-    Args:
-        model: A built model that was pruned before.
-        without: Path of a layer that is left out, such as a new head.
-
-    Returns:
-        Masks of the prunable weights that hold zeros; empty if none does.
-    """
-    masks = {}
-    for weight in prunable_weights(model):
-        kept = keras.ops.convert_to_numpy(weight.variable.value) != 0
-        if weight.layer_path != without and not kept.all():
-            masks[weight.path] = np.asarray(kept)
-    return Masks(masks, content_digest(model))
-
-
 def start_anew(model: keras.Model) -> keras.Model:
     """The same architecture with fresh weights, drawn by Keras's global seed."""
-    return keras.models.clone_model(model)
+    return fresh(model)
 
 
 def freeze_body(model: keras.Model, head: str) -> None:

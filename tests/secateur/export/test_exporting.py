@@ -51,7 +51,7 @@ def dataset(tmp_path_factory):
 def test_a_record_of_each_file_says_how_it_does_on_the_test_split(dataset, tmp_path):
     config = ExportConfig(formats=("keras", "litert", "onnx"), quantize="dynamic_int8")
     model = models.convolutional()
-    records, notices = export_model(model, dataset, config, tmp_path, MEASURES)
+    records, notices, checks = export_model(model, dataset, config, tmp_path, MEASURES)
     assert [(r.name, r.file) for r in records] == [
         ("keras", "model.keras"),
         ("litert", "model.tflite"),
@@ -59,6 +59,8 @@ def test_a_record_of_each_file_says_how_it_does_on_the_test_split(dataset, tmp_p
         ("litert-dynamic_int8", "model_dynamic_int8.tflite"),
     ]
     assert notices == []
+    assert [check.subject for check in checks] == ["file"] * 4
+    assert all(check.difference <= check.tolerance for check in checks)
     assert [r.metrics["accuracy"] for r in records[:3]] == pytest.approx([0.9] * 3, abs=1e-6)
     assert records[3].metrics["accuracy"] == pytest.approx(0.9, abs=0.05)
     assert all(r.max_difference < 1e-5 for r in records[:3])
@@ -135,7 +137,7 @@ def test_a_model_that_quantization_harms_is_trained_for_it(dataset, tmp_path, mo
     monkeypatch.setattr(exporting, "write_litert", harmed)
     config = ExportConfig(formats=("litert",), quantize="int8", accuracy_drop=0.1, aware_epochs=1)
     model = models.convolutional()
-    records, (notice,) = export_model(model, dataset, config, tmp_path, MEASURES)
+    records, (notice,), _ = export_model(model, dataset, config, tmp_path, MEASURES)
     assert "fine-tuned for 1 epochs with quantized kernels" in notice
     assert made[0] is model
     assert made[1] is not model

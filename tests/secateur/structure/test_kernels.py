@@ -61,11 +61,12 @@ def test_a_residual_network_keeps_its_shape_and_names():
     y = L.Conv2D(4, 5, padding="same", name="a")(inputs)
     z = L.Add()([y, L.Conv2D(4, 7, padding="same", name="b")(y)])
     model = keras.Model(inputs, L.Conv2D(2, 5, name="c")(z))
-    cut, notices = cut_kernels(model, 3)
+    cut, notices, checks = cut_kernels(model, 3)
     x = x_for(model)
     np.testing.assert_allclose(cut(x), zeroed(model, 3)(x), rtol=1e-5, atol=1e-5)
     assert {layer.name for layer in model.layers} < {layer.name for layer in cut.layers}
     assert notices[0] == "The kernels of a were cut from 5x5 to 3x3."
+    assert [check.subject for check in checks] == ["cut"]
     assert model.get_layer("a").kernel_size == (5, 5)
 
 
@@ -78,7 +79,8 @@ def test_a_residual_network_keeps_its_shape_and_names():
 )
 def test_what_cannot_be_cut_exactly_stays_and_is_named(layer, why):
     model = keras.Sequential([keras.Input((12, 12, 1)), layer])
-    cut, notices = cut_kernels(model, 3)
+    cut, notices, checks = cut_kernels(model, 3)
     assert cut is model
+    assert not checks
     assert why in notices[0]
     assert "kernels of a stay" in notices[0]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from secateur.sparsity.hold import apply_masks, hold
+from secateur.sparsity.zeros import masks_of_zeros
 from secateur.training.heads import (
     HeadError,
     freeze_body,
-    masks_of_zeros,
     replace_head,
     start_anew,
     thaw,
