@@ -19,4 +19,6 @@ def load_data(build: Build, dataset: DatasetConfig) -> Product:
     from secateur.datasets.load import materialize
 
     loaded = materialize(dataset, build.directory)
-    return Product(loaded.fingerprint(), {"info": loaded.info})
+    understood = loaded.understood
+    notices = list(understood.notices) if understood else []
+    return Product(loaded.fingerprint(), {"info": loaded.info, "notices": notices})

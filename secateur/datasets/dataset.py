@@ -14,6 +14,7 @@ import numpy as np
 
 from secateur.datasets.rows import pieces
 from secateur.datasets.traits import Traits
+from secateur.datasets.understanding import Understanding
 
 SPLITS = ("train", "validation", "test")
 
@@ -93,7 +94,7 @@ class Dataset:
     Attributes:
         folder: Holds `info.json`, and `<split>_x.npy` and `<split>_y.npy` of each split; of
             several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`,
-            and so of several outputs.
+            and so of several outputs. Of a user's files also `understood.json`.
     """
 
     folder: Path
@@ -101,6 +102,11 @@ class Dataset:
     @cached_property
     def info(self) -> dict:
         return json.loads((self.folder / "info.json").read_text())
+
+    @cached_property
+    def understood(self) -> Understanding | None:
+        """What was made of a user's files; None of other sources."""
+        return Understanding.read(self.folder)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.raw import Raw
+from secateur.datasets.whole import is_quantity
 
 
 class Targets(NamedTuple):
@@ -56,7 +57,7 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
     """
     names = list(raw["train"].targets)
     columns = {split: [part.targets[name] for name in names] for split, part in raw.items()}
-    task = config.task or _task(columns["train"])
+    task = config.task or _task(columns["train"], config, raw["train"])
     if task in ("classification", "binary", "token_classification") and len(names) != 1:
         raise ValueError(
             f"The task {task} has one target, but there are {len(names)}: {', '.join(names)}; "
@@ -92,7 +93,7 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
     return Targets(task, classes, list(known) if known else None, y)
 
 
-def _task(columns: list[np.ndarray]) -> str:
+def _task(columns: list[np.ndarray], config: DatasetConfig, train: Raw) -> str:
     if any(column.dtype.kind == "f" for column in columns):
         return "regression"
     if len(columns) > 1:
@@ -100,7 +101,10 @@ def _task(columns: list[np.ndarray]) -> str:
             column.dtype != object and set(np.unique(column)) <= {0, 1} for column in columns
         )
         return "multi_label" if whole else "regression"
-    return "classification" if columns[0].ndim == 1 else "token_classification"
+    if columns[0].ndim > 1:
+        return "token_classification"
+    named = columns[0].dtype == object or config.classes or train.class_names
+    return "classification" if named or not is_quantity(columns[0]) else "regression"
 
 
 def _matrix(columns: list[np.ndarray], names: list[str], task: str) -> np.ndarray:
@@ -187,5 +191,6 @@ def check_classes(targets: Targets, train: np.ndarray) -> None:
     name = targets.class_names[missing] if targets.class_names else str(missing)
     raise ValueError(
         f"The training split has no example of the class {name} ({len(there)} of {count} classes "
-        "are there); number the classes from 0 without gaps, or add examples."
+        "are there); number the classes from 0 without gaps, or add examples, or give dataset.task "
+        "regression, if the numbers are to be predicted."
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from secateur.datasets.understanding import Understanding
 
 ROWS = 1024
 """Examples that are read or written at a time."""
@@ -21,11 +23,16 @@ class Raw:
             object): a text.
         targets: Name -> array `(examples, …)` of numbers, or of strings: names of classes.
         class_names: Names of the classes that integer targets stand for, where the source tells.
+        categories: Of a table, whose one input has a column for each name: by the place of such
+            a column, the values of which it holds the places.
+        understood: What the reader made of the files of all splits; the training split has it.
     """
 
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     class_names: tuple[str, ...] | None = None
+    categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    understood: Understanding | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
