@@ -6,6 +6,7 @@ import csv
 import hashlib
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -167,11 +168,12 @@ def choose(
     """
     where = config.label
     given = "outputs" if config.outputs else "target"
-    double = sorted({name for name in available if list(available).count(name) > 1})
+    double = sorted(name for name, count in Counter(available).items() if count > 1)
     if double:
         raise ValueError(f"{where!r} has two columns {double[0]!r}; give each a name of its own.")
+    there = set(available)
     for field, names in (("features", config.features), (given, config.targets)):
-        unknown = [name for name in names if name not in available]
+        unknown = [name for name in names if name not in there]
         if unknown:
             raise ValueError(
                 f"dataset.{field} names {unknown[0]!r}, which {where!r} does not have; it has "

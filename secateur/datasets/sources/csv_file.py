@@ -23,7 +23,7 @@ def read_csv(file: Path, dialect: Dialect, wanted: Sequence[str]) -> pa.Table:
     names = header(file, dialect)
     parse = pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
     # The last column is read as well: an open quote shows there.
-    kept = [*wanted] if names[-1] in wanted else [*wanted, names[-1]]
+    kept = list(dict.fromkeys([*wanted, names[-1]]))
     convert = pyarrow.csv.ConvertOptions(
         column_types={name: pa.large_string() for name in kept},
         include_columns=kept,

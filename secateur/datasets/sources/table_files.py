@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,10 +76,11 @@ def read_files(place: Place, config: DatasetConfig) -> Files:
         raise ValueError(
             f"The files beside {files[0][1].name!r} differ in what their columns hold: {reason}."
         ) from error
+    used = set(wanted)
     left_out = {
         name: found.hidden.get(name, "not among dataset.features")
         for name in found.names
-        if name not in wanted
+        if name not in used
     }
     return Files(table, Origin.of(parts), features, targets, left_out, dialect)
 
@@ -97,7 +99,8 @@ def _columns(file: Path, kind: str, config: DatasetConfig) -> tuple[Columns, Dia
 def _compare(
     own: Columns, file: Path, first: Columns, model: Path, wanted: list[str], config: DatasetConfig
 ) -> None:
-    lacking = [name for name in wanted if name not in own.names]
+    there = Counter(own.names)
+    lacking = [name for name in wanted if name not in there]
     if lacking:
         raise ValueError(
             f"{file.name!r} and {model.name!r} differ in their columns: {lacking[0]!r} is in the "
@@ -108,7 +111,7 @@ def _compare(
             f"{file.name!r} and {model.name!r} differ in their columns: {more[0]!r} is in the "
             "former alone; take it out, or choose the inputs by dataset.features."
         )
-    if double := [name for name in wanted if own.names.count(name) > 1]:
+    if double := [name for name in wanted if there[name] > 1]:
         raise ValueError(f"{file.name!r} has two columns {double[0]!r}; give each its own name.")
 
 
