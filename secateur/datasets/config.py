@@ -182,11 +182,6 @@ class DatasetConfig(BaseModel):
         both = sorted(set(self.features) & set(self.target))
         if both:
             raise ValueError(f"{both[0]!r} is both in dataset.features and in dataset.target")
-        if self.decimal == "," == self.delimiter:
-            raise ValueError(
-                "dataset.decimal and dataset.delimiter are both a comma; give another for one of "
-                "them"
-            )
         if self.outputs:
             self._check_outputs()
         if self.task == "language_model" and self.target:

@@ -130,7 +130,7 @@ def _inputs(
     if texts == names:
         if len(texts) == 1:
             return {texts[0]: parsed[texts[0]].texts()}, {}, []
-    elif len(names) == 1:
+    elif len(names) == 1 and parsed[names[0]].values.ndim > 1:
         return {"": _float32(names[0], parsed[names[0]].values, files)}, {}, []
     for name in texts:
         count, rows = len(parsed[name].names), origin.examples

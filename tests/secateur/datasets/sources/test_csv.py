@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.dialect import Dialect
 from secateur.datasets.missing import WORDS
 from secateur.datasets.places import check_place, find
+from secateur.datasets.sources.csv_file import read_csv
 from secateur.datasets.sources.table import read
 
 _SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -117,7 +119,7 @@ def _sized(rows, seed=0, long=0):
 
 @pytest.mark.parametrize(
     ("rows", "long", "encoding"),
-    [(9000, 0, "utf-8"), (5, 3_000_000, "utf-8-sig"), (6000, 0, "utf-16"), (1, 20_000_000, "utf-8")],
+    [(9000, 0, "utf-8"), (3, 1_500_000, "utf-8-sig"), (6000, 0, "utf-16"), (1, 6_000_000, "utf-8")],
 )
 def test_files_larger_than_the_blocks_of_the_reader(rows, long, encoding, tmp_path):
     text = _sized(rows, seed=rows, long=long)
@@ -131,11 +133,11 @@ def test_files_larger_than_the_blocks_of_the_reader(rows, long, encoding, tmp_pa
 
 
 def test_a_header_of_several_megabytes(tmp_path):
-    count = 200_000
+    count = 120_000
     path = tmp_path / "data.csv"
     names = [f"column_{number}" for number in range(count)]
     path.write_text(",".join([*names, "label"]) + "\n" + ",".join(["1.5"] * count) + ",1\n")
-    assert path.stat().st_size > 1 << 22
+    assert path.stat().st_size > 1 << 21
     raw = _load(path, features=(names[-1], names[0]))["train"]
     assert raw.inputs[""].tolist() == [[1.5, 1.5]]
 
@@ -167,7 +169,6 @@ def test_the_delimiter_and_the_decimal_comma_are_found_and_said(text, delimiter,
 @pytest.mark.parametrize(
     ("text", "config", "sentence"),
     [
-        ("a,b;label\n1,2;x\n3,4;y\n", {}, "has no label, target or y, only 'a', 'b;label'"),
         ("a,b;c\n1,2;3\n", {"target": ("z",)}, "with a comma or a semicolon between its values"),
         ("a;b;label\n1,500;2;x\n", {}, "'1,500' (row 1 of 'data.csv'), and the comma may stand"),
         ("a;b;label\n1,5;2.5;x\n", {}, "holds '1,5' (row 1 of 'data.csv') where 'b' holds '2.5'"),
@@ -175,7 +176,7 @@ def test_the_delimiter_and_the_decimal_comma_are_found_and_said(text, delimiter,
         ("a,b,label\n1,$2,x\n2,$3,y\n", {}, "'b' of 'data.csv' holds '$2' and the like"),
         ("a,b,label\n1,2,x\n2,?,y\n3,4,x\n", {}, "in 1 rows something else: '?' (row 2 of"),
         ("a,label\n1,1\n2,2\n3,x\n", {}, "'label' of 'data.csv' holds numbers, but in 1 rows"),
-        ("a,label\n1,cat\n2, cat\n", {}, "holds 'cat' and ' cat' (row 1 of 'data.csv'), which"),
+        ("a,label\n1,cat\n2, cat\n", {}, "holds 'cat' and ' cat' (row 2 of 'data.csv'), which"),
         ('a,label\n1,x\n2,"y\n3,x\n', {}, "a quote that is opened and never closed"),
         ("1,2,0\n3,4,1\n", {}, "or write the names of the columns into the first row"),
         ("a,b,label\n", {}, "'data.csv' has no rows"),
@@ -252,3 +253,17 @@ def test_a_column_is_one_of_numbers_only_if_it_is_in_every_file(tmp_path):
     (folder / "test.csv").write_text("a,label\n3,0\n4,one\n")
     with pytest.raises(ValueError, match=r"something else: 'one' \(row 2 of 'test.csv'\)"):
         _load(folder)
+
+
+@_SETTINGS
+@given(st.text(st.sampled_from('a1," \n\r\u00e9'), max_size=40))
+def test_whatever_bytes_are_read_as_the_csv_module_does_or_refused(tmp_path, body):
+    path = tmp_path / "data.csv"
+    path.write_text("x,y\n" + body, encoding="utf-8", newline="")
+    try:
+        table = read_csv(path, Dialect(",", "utf-8"), ["x", "y"])
+    except ValueError as error:
+        assert "data.csv" in str(error)
+        return
+    rows = _rows("x,y\n" + body)[1]
+    assert [list(row.values()) for row in table.to_pylist()] == rows
