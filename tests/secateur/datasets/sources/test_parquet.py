@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_told_with_its_row(values, sentence, role, tmp_pa
     path = tmp_path / "d.parquet"
     other = {"a": "label", "label": "a"}[role]
     pa.parquet.write_table(pa.table({role: values, other: [0, 1, 0, 1]}), path)
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=r"\S") as error:
         _load(path)
     assert f"The column {role!r}" in str(error.value)
     assert sentence in str(error.value)
