@@ -32,12 +32,12 @@ import numpy as np
 from prefect.client.schemas.objects import State
 
 from benchmarks.readme import replace_section
-from flows.parameters import PruneParameters
-from flows.pipeline import wire, wire_train
 from secateur.datasets.dataset import Dataset
 from secateur.evaluation.schema import Evaluation
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.pipeline import wire, wire_train
 from secateur.store import Reference
-from tasks.stage import Stage, read
+from secateur.tasks.stage import Stage, read
 
 HERE = Path(__file__).resolve().parent
 MODELS = ("simple_net", "lenet_300_100", "lenet_5")

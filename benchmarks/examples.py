@@ -79,7 +79,7 @@ def main() -> None:
         parser.error(f"there is no example {unknown!r}; there are {', '.join(KINDS)}")
     for name in names:
         config = f"examples/{name}.yaml"
-        command = [sys.executable, "-m", "flows.prune", "--config", config]
+        command = [sys.executable, "-m", "secateur.flows.prune", "--config", config]
         subprocess.run(command, cwd=ROOT, check=True)
     header = ["kind", "model", "start from", "dense → pruned → fine-tuned", "weights", "FLOPs left"]
     done = [name for name in KINDS if (ROOT / "out" / name / "report.json").is_file()]

@@ -33,7 +33,7 @@ ROWS = 1 << 16
 _PROCESS = """
 import json, resource, sys, time
 from pathlib import Path
-from tasks.quiet import import_tensorflow
+from secateur.tasks.quiet import import_tensorflow
 import_tensorflow()
 import keras, numpy as np, tensorflow as tf
 from secateur.datasets.dataset import Dataset, Split

@@ -71,8 +71,8 @@ def _run(part: str, options: argparse.Namespace, folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _server() -> Iterator[None]:
-    from flows.server import prefect_server
-    from tasks.quiet import import_tensorflow
+    from secateur.flows.server import prefect_server
+    from secateur.tasks.quiet import import_tensorflow
 
     with prefect_server() as wait_until_ready:
         import_tensorflow()
@@ -85,7 +85,7 @@ def _server() -> Iterator[None]:
 
 def sensitivity() -> Iterator[str]:
     """Rows of a table: seconds of all curves, and of a fresh copy for each point."""
-    from tasks.quiet import import_tensorflow
+    from secateur.tasks.quiet import import_tensorflow
 
     import_tensorflow()
     yield "| model, pattern | points | Secateur | a fresh copy a point | ratio |"
@@ -215,7 +215,7 @@ def _ways(
     model: str, pattern: str, objective: str, seed: int, out: Path
 ) -> Iterator[tuple[str, Point]]:
     """The dense model, what a search finds without a margin (a grid has none), and two grids."""
-    from flows.search import search
+    from secateur.flows.search import search
 
     report = search(
         budget={"accuracy_drop": DROP + 1e-6},  # a drop of exactly so much is within it
@@ -243,7 +243,7 @@ def _ways(
 
 def _grid(model, pattern, objective, seed, allocation, cost, out) -> Iterator[Point]:
     """All points of a grid."""
-    from flows.sweep import sweep
+    from secateur.flows.sweep import sweep
 
     measured = {"flops": "flops", "bytes": "bytes_gzip"}[objective]
     target = {"pattern": pattern, "allocation": allocation}
@@ -262,7 +262,7 @@ def _grid(model, pattern, objective, seed, allocation, cost, out) -> Iterator[Po
 
 def budget(runs: int, folder: Path) -> Iterator[str]:
     """Rows of a table: how often the budget held where nothing was chosen on it."""
-    from flows.search import search
+    from secateur.flows.search import search
 
     kept, without, left, margins, sure = 0, 0, [], [], 0
     for seed in range(runs):

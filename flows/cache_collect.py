@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import ByteSize, Field
 
-from tasks.collect import collect
+from secateur.tasks.collect import collect
 
 
 def _run_name() -> str:

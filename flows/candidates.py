@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from flows.parameters import PruneParameters
-from flows.pipeline import find_through
-from flows.search_wiring import wire_candidate
-from flows.trials import Job, Result, process_pool, run_here, run_on
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.pipeline import find_through
+from secateur.flows.search_wiring import wire_candidate
+from secateur.flows.trials import Job, Result, process_pool, run_here, run_on
 from secateur.search.candidate import Candidate, Outcome
 from secateur.search.noise import Estimate, drop
 from secateur.search.schema import Costs
 from secateur.store import Reference
-from tasks.stage import read
+from secateur.tasks.stage import read
 
 
 @dataclass(frozen=True)

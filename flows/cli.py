@@ -11,7 +11,7 @@ from typing import NoReturn, TextIO
 
 from rich.console import Console
 
-from flows.commands import (
+from secateur.flows.commands import (
     BAD_PARAMETERS,
     INTERRUPTED,
     automations,
@@ -86,7 +86,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
 def _standard_error() -> TextIO:
     """Standard error by a descriptor of its own, for what the command has to say.
 
-    Descriptor 2 leads nowhere while TensorFlow is imported (`tasks.quiet`).
+    Descriptor 2 leads nowhere while TensorFlow is imported (`secateur.tasks.quiet`).
     """
     try:
         if sys.stderr.fileno() != 2:

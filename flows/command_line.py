@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from flows.parameters import PruneParameters
+from secateur.flows.parameters import PruneParameters
 
 
 def command_line(parameters: PruneParameters) -> str:

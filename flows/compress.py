@@ -8,25 +8,25 @@ from typing import NamedTuple, TypeVar
 
 from prefect import flow
 
-from flows.compress_parameters import CompressParameters, CompressTuningConfig, StepsConfig
-from flows.deadline import Deadline
-from flows.parameters import PruneParameters, Seed
-from flows.pipeline import stage_runner, tuning, wire_rounds, wire_train
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.compress_parameters import CompressParameters, CompressTuningConfig, StepsConfig
+from secateur.flows.deadline import Deadline
+from secateur.flows.parameters import PruneParameters, Seed
+from secateur.flows.pipeline import stage_runner, tuning, wire_rounds, wire_train
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.compress import CompressReport
 from secateur.store import Reference
+from secateur.tasks.compress_report import compress_report
+from secateur.tasks.deadline import deadline as until
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.export import export
+from secateur.tasks.fine_tune import fine_tune as fine_tune_stage
+from secateur.tasks.measure import measure
+from secateur.tasks.pinned import pinned
+from secateur.tasks.prune_kernels import prune_kernels
 from secateur.training.config import TrainConfig
 from secateur.training.distill_config import DistillConfig
-from tasks.compress_report import compress_report
-from tasks.deadline import deadline as until
-from tasks.evaluate import evaluate
-from tasks.export import export
-from tasks.fine_tune import fine_tune as fine_tune_stage
-from tasks.measure import measure
-from tasks.pinned import pinned
-from tasks.prune_kernels import prune_kernels
 
 R = TypeVar("R", bound=Reference)
 
@@ -51,7 +51,7 @@ class Wired(NamedTuple):
 
 
 def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
-    """Calls `run(stage, **arguments)` for each stage in order; see `flows.pipeline.wire`."""
+    """Calls `run(stage, **arguments)` for each stage; see `secateur.flows.pipeline.wire`."""
     first, second = p.channels(), p.weights()
     data, dense = wire_train(first, run)
     models = {"dense": dense}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.deadline import ABOUT, Deadline
-from flows.parameters import PruneParameters, Seed
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
 from secateur.export.quantization import Quantization
+from secateur.flows.deadline import ABOUT, Deadline
+from secateur.flows.parameters import PruneParameters, Seed
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.schema import tell_bounds

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.evaluate_parameters import EvaluateParameters
 from secateur.datasets.config import DatasetConfig
-from tasks.evaluate_file import evaluate_file
-from tasks.load_data import load_data
-from tasks.pinned import pinned
-from tasks.stage import StageResult, read
+from secateur.flows.evaluate_parameters import EvaluateParameters
+from secateur.tasks.evaluate_file import evaluate_file
+from secateur.tasks.load_data import load_data
+from secateur.tasks.pinned import pinned
+from secateur.tasks.stage import StageResult, read
 
 if TYPE_CHECKING:
     from secateur.evaluation.any_file import FileEvaluation

@@ -12,8 +12,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from flows.trials import Job, Result
-from tasks.connection import insist
+from secateur.flows.trials import Job, Result
+from secateur.tasks.connection import insist
 
 _POLL = 1.0  # seconds
 _TRIES = 3

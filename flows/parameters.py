@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.deadline import ABOUT, Deadline
-from flows.publish import PublishConfig
-from flows.rewinding import check_rewinding
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
 from secateur.evaluation.runtimes.packages import check_installed
 from secateur.export.config import ExportConfig
+from secateur.flows.deadline import ABOUT, Deadline
+from secateur.flows.publish import PublishConfig
+from secateur.flows.rewinding import check_rewinding
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
-from flows.parameters import PruneParameters
+from secateur.flows.parameters import PruneParameters
 from secateur.importance.names import BUILT_IN
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
+from secateur.tasks.check import check
+from secateur.tasks.correct import correct
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.explain import explain
+from secateur.tasks.export import export
+from secateur.tasks.fine_tune import fine_tune
+from secateur.tasks.fine_tune_dynamic import fine_tune_dynamic
+from secateur.tasks.fine_tune_gradual import fine_tune_gradual
+from secateur.tasks.importance import importance
+from secateur.tasks.load_data import load_data
+from secateur.tasks.measure import measure
+from secateur.tasks.prune import prune
+from secateur.tasks.prune_latency import prune_latency
+from secateur.tasks.prune_rewriting import prune_rewriting
+from secateur.tasks.prune_shrink import prune_shrink
+from secateur.tasks.prune_structure import prune_structure
+from secateur.tasks.stage import Stage, StageResult
+from secateur.tasks.train import train
 from secateur.training.fit_config import FitConfig
-from tasks.check import check
-from tasks.correct import correct
-from tasks.evaluate import evaluate
-from tasks.explain import explain
-from tasks.export import export
-from tasks.fine_tune import fine_tune
-from tasks.fine_tune_dynamic import fine_tune_dynamic
-from tasks.fine_tune_gradual import fine_tune_gradual
-from tasks.importance import importance
-from tasks.load_data import load_data
-from tasks.measure import measure
-from tasks.prune import prune
-from tasks.prune_latency import prune_latency
-from tasks.prune_rewriting import prune_rewriting
-from tasks.prune_shrink import prune_shrink
-from tasks.prune_structure import prune_structure
-from tasks.stage import Stage, StageResult
-from tasks.train import train
 
 R = TypeVar("R", bound=Reference)
 T = TypeVar("T")

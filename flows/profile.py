@@ -6,10 +6,10 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from secateur.search.latency_table import LatencyTable
-from tasks.connection import shown_only
-from tasks.pinned import pinned
-from tasks.profile import profile as profile_stage
-from tasks.stage import read
+from secateur.tasks.connection import shown_only
+from secateur.tasks.pinned import pinned
+from secateur.tasks.profile import profile as profile_stage
+from secateur.tasks.stage import read
 
 
 @flow(name="profile")
@@ -42,6 +42,6 @@ def profile(refresh: bool = False) -> LatencyTable:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     sys.exit(main(["profile", *sys.argv[1:]]))

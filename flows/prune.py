@@ -9,29 +9,29 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
-from flows.command_line import command_line
-from flows.deadline import Deadline
-from flows.parameters import PruneParameters, Seed
-from flows.pipeline import StageName, check_stages, run_stages, wire_explained
-from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.export.config import ExportConfig
+from secateur.flows.command_line import command_line
+from secateur.flows.deadline import Deadline
+from secateur.flows.parameters import PruneParameters, Seed
+from secateur.flows.pipeline import StageName, check_stages, run_stages, wire_explained
+from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
 from secateur.report.tracking import open_experiment
 from secateur.sparsity.config import TargetConfig
+from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.deadline import deadline as until
+from secateur.tasks.pinned import pinned
+from secateur.tasks.report import gather, report
+from secateur.tasks.tags import tag_flow_run
+from secateur.tasks.track import track_run
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.approval import approved, check_approval, rejected
-from tasks.deadline import deadline as until
-from tasks.pinned import pinned
-from tasks.report import gather, report
-from tasks.tags import tag_flow_run
-from tasks.track import track_run
 
 
 def _run_name() -> str:
@@ -149,6 +149,6 @@ def prune(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import run
+    from secateur.flows.cli import run
 
     run(["prune", *sys.argv[1:]])

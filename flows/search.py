@@ -13,26 +13,26 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.parameters import PruneParameters, Seed
-from flows.publish import PublishConfig
-from flows.search_parameters import SearchParameters
-from flows.search_steps import Searching
-from flows.trials import process_pool
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.parameters import PruneParameters, Seed
+from secateur.flows.publish import PublishConfig
+from secateur.flows.search_parameters import SearchParameters
+from secateur.flows.search_steps import Searching
+from secateur.flows.trials import process_pool
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.search import SearchReport
 from secateur.search.config import BudgetConfig, Objective, SearchConfig
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.search.target_config import SearchTarget
+from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.pinned import pinned
+from secateur.tasks.progress import counted
+from secateur.tasks.search_report import gather, search_report, to_markdown
+from secateur.tasks.tags import tag_flow_run
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
-from tasks.approval import approved, check_approval, rejected
-from tasks.pinned import pinned
-from tasks.progress import counted
-from tasks.search_report import gather, search_report, to_markdown
-from tasks.tags import tag_flow_run
 
 
 def _run_name() -> str:
@@ -125,6 +125,6 @@ def _search(p: SearchParameters, runs: Sequence[PruneParameters]) -> Any:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     sys.exit(main(["search", *sys.argv[1:]]))

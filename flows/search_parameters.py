@@ -8,10 +8,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.parameters import PruneParameters, Seed
-from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.parameters import PruneParameters, Seed
+from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN
 from secateur.models.config import ModelConfig

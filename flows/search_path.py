@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from flows.candidates import Trials
+from secateur.flows.candidates import Trials
 from secateur.search.candidate import Outcome, Strategy
-from tasks.search_report import StepFound
+from secateur.tasks.search_report import StepFound
 
 _CONFIRMED = 6
 """How many candidates are trained on fresh seeds before the search gives up."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from flows.candidates import Trials, mean_costs, validated
-from flows.parameters import ASIDE, PruneParameters
-from flows.pipeline import find_through, stage_runner
-from flows.search_parameters import SearchParameters
-from flows.search_path import Path
-from flows.search_strategies import make_strategy
-from flows.search_wiring import (
+from secateur.flows.candidates import Trials, mean_costs, validated
+from secateur.flows.parameters import ASIDE, PruneParameters
+from secateur.flows.pipeline import find_through, stage_runner
+from secateur.flows.search_parameters import SearchParameters
+from secateur.flows.search_path import Path
+from secateur.flows.search_strategies import make_strategy
+from secateur.flows.search_wiring import (
     wire_candidate,
     wire_dense,
     wire_sensitivity,
@@ -25,10 +25,10 @@ from secateur.search.curves import Sensitivity
 from secateur.search.goal import UNITS, Goal
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
-from tasks.evaluate import evaluate
-from tasks.latency import latency
-from tasks.search_report import Final, Found, StepFound
-from tasks.stage import read
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.latency import latency
+from secateur.tasks.search_report import Final, Found, StepFound
+from secateur.tasks.stage import read
 
 _FRESH = 1000
 """The seed of the first fresh training, above that of the search."""

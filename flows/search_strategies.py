@@ -7,10 +7,10 @@ import glob
 import itertools
 from collections.abc import Sequence
 
-from flows.parameters import ASIDE, PruneParameters
-from flows.pipeline import stage_runner
-from flows.search_parameters import SearchParameters
-from flows.search_wiring import Ground, wire_waypoints
+from secateur.flows.parameters import ASIDE, PruneParameters
+from secateur.flows.pipeline import stage_runner
+from secateur.flows.search_parameters import SearchParameters
+from secateur.flows.search_wiring import Ground, wire_waypoints
 from secateur.search.bisection import Bisection
 from secateur.search.candidate import Strategy
 from secateur.search.curves import Sensitivity
@@ -22,7 +22,7 @@ from secateur.search.target_config import by_layer
 from secateur.search.turns import Turns
 from secateur.sparsity.config import TargetConfig
 from secateur.store import digest_of
-from tasks.stage import read
+from secateur.tasks.stage import read
 
 _SHARES = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
 """Costs, as shares of the dense model's, of the trials that a study within a drop begins with."""

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from flows.parameters import PruneParameters
-from flows.pipeline import after_first, has_scores, prune_once, tuning, wire_rounds, wire_train
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.pipeline import (
+    after_first,
+    has_scores,
+    prune_once,
+    tuning,
+    wire_rounds,
+    wire_train,
+)
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.store import Reference
-from tasks.fine_tune_rung import fine_tune_rung
-from tasks.importance import importance
-from tasks.profile import profile
-from tasks.prune_shrink import prune_shrink
-from tasks.sensitivity import sensitivity
-from tasks.validate import validate
-from tasks.waypoints import waypoints
+from secateur.tasks.fine_tune_rung import fine_tune_rung
+from secateur.tasks.importance import importance
+from secateur.tasks.profile import profile
+from secateur.tasks.prune_shrink import prune_shrink
+from secateur.tasks.sensitivity import sensitivity
+from secateur.tasks.validate import validate
+from secateur.tasks.waypoints import waypoints
 
 R = TypeVar("R", bound=Reference)
 

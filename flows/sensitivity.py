@@ -7,20 +7,20 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.parameters import Seed
-from flows.pipeline import stage_runner
-from flows.search_parameters import SensitivityParameters
-from flows.search_wiring import wire_sensitivity
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.parameters import Seed
+from secateur.flows.pipeline import stage_runner
+from secateur.flows.search_parameters import SensitivityParameters
+from secateur.flows.search_wiring import wire_sensitivity
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.search.curves import Sensitivity
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.search.target_config import SearchTarget
+from secateur.tasks.pinned import pinned
+from secateur.tasks.sensitivity_report import sensitivity_report
+from secateur.tasks.tags import tag_flow_run
 from secateur.training.config import TrainConfig
-from tasks.pinned import pinned
-from tasks.sensitivity_report import sensitivity_report
-from tasks.tags import tag_flow_run
 
 
 def _run_name() -> str:
@@ -78,6 +78,6 @@ def sensitivity(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     sys.exit(main(["sensitivity", *sys.argv[1:]]))

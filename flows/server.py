@@ -77,7 +77,7 @@ def _check_configured(api: str) -> None:
     """The same by Prefect's client, which knows its proxies, certificates and keys."""
     from prefect import get_client
 
-    from tasks.connection import lost
+    from secateur.tasks.connection import lost
 
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()

@@ -13,28 +13,28 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.fan_out import run_as_deployments
-from flows.parameters import PruneParameters, Seed
-from flows.pipeline import find, wire_importance, wire_train
-from flows.publish import PublishConfig
-from flows.sweep_parameters import Grid, SweepAxes, SweepParameters, SweepTarget, Trial
-from flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.fan_out import run_as_deployments
+from secateur.flows.parameters import PruneParameters, Seed
+from secateur.flows.pipeline import find, wire_importance, wire_train
+from secateur.flows.publish import PublishConfig
+from secateur.flows.sweep_parameters import Grid, SweepAxes, SweepParameters, SweepTarget, Trial
+from secateur.flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.report.sweep import SweepReport
 from secateur.report.tracking import open_experiment
 from secateur.store import StoreError
+from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.pinned import pinned
+from secateur.tasks.progress import counted
+from secateur.tasks.sweep_report import TrialOutcome, preview, sweep_report, to_markdown
+from secateur.tasks.tags import tag_flow_run
+from secateur.tasks.track import track_sweep
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.approval import approved, check_approval, rejected
-from tasks.pinned import pinned
-from tasks.progress import counted
-from tasks.sweep_report import TrialOutcome, preview, sweep_report, to_markdown
-from tasks.tags import tag_flow_run
-from tasks.track import track_sweep
 
 Advance = Callable[[Job, Result], None]
 
@@ -232,6 +232,6 @@ def _outcome(trial: Trial, result: Result) -> TrialOutcome:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import run
+    from secateur.flows.cli import run
 
     run(["sweep", *sys.argv[1:]])

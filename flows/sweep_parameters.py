@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from flows.arguments import explain
-from flows.parameters import ASIDE, PruneParameters, Seed
-from flows.publish import PublishConfig
 from secateur.correction.config import CorrectConfig
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.arguments import explain
+from secateur.flows.parameters import ASIDE, PruneParameters, Seed
+from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.schema import tell_bounds

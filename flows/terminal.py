@@ -229,8 +229,7 @@ def quiet_logs(console: Console) -> None:
     handler = RichHandler(
         logging.WARNING, console=console, show_time=False, show_path=False, show_level=False
     )
-    for name in ("secateur", "tasks"):
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+    logger = logging.getLogger("secateur")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -10,32 +10,32 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
-from flows.deadline import Deadline
-from flows.parameters import Seed
-from flows.publish import PublishConfig
-from flows.transfer_parameters import TransferParameters
 from secateur.datasets.config import DatasetConfig
+from secateur.flows.deadline import Deadline
+from secateur.flows.parameters import Seed
+from secateur.flows.publish import PublishConfig
+from secateur.flows.transfer_parameters import TransferParameters
 from secateur.importance.config import ImportanceConfig
 from secateur.report.transfer import TransferReport
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.deadline import deadline as until
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.fine_tune import fine_tune
+from secateur.tasks.fine_tune_head import fine_tune_head
+from secateur.tasks.importance import importance
+from secateur.tasks.load_data import load_data
+from secateur.tasks.pinned import pinned
+from secateur.tasks.prune import prune
+from secateur.tasks.source import source
+from secateur.tasks.stage import Stage, StageResult, read
+from secateur.tasks.tags import tag_flow_run
+from secateur.tasks.transfer import transfer as adapt
+from secateur.tasks.transfer_report import gather, to_markdown, transfer_report
+from secateur.tasks.transfer_scratch import transfer_scratch
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.transfer_config import TransferConfig
-from tasks.approval import approved, check_approval, rejected
-from tasks.deadline import deadline as until
-from tasks.evaluate import evaluate
-from tasks.fine_tune import fine_tune
-from tasks.fine_tune_head import fine_tune_head
-from tasks.importance import importance
-from tasks.load_data import load_data
-from tasks.pinned import pinned
-from tasks.prune import prune
-from tasks.source import source
-from tasks.stage import Stage, StageResult, read
-from tasks.tags import tag_flow_run
-from tasks.transfer import transfer as adapt
-from tasks.transfer_report import gather, to_markdown, transfer_report
-from tasks.transfer_scratch import transfer_scratch
 
 R = TypeVar("R", bound=Reference)
 
@@ -57,7 +57,7 @@ class Way(NamedTuple):
 
 
 def wire(p: TransferParameters, run: Callable[..., Any]) -> Way:
-    """Calls `run(stage, **arguments)` for each stage in order; see `flows.pipeline.wire`.
+    """Calls `run(stage, **arguments)` for each stage in order; see `secateur.flows.pipeline.wire`.
 
     Args:
         p: Resolved parameters.
@@ -218,6 +218,6 @@ def transfer(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     sys.exit(main(["transfer", *sys.argv[1:]]))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.deadline import ABOUT, Deadline
-from flows.parameters import Seed
-from flows.publish import PublishConfig
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import check_dataset
+from secateur.flows.deadline import ABOUT, Deadline
+from secateur.flows.parameters import Seed
+from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.pruned_source import source_file
 from secateur.report.files import check_output

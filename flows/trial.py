@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from prefect import flow
 
-from flows.trials import trial as run_trial
+from secateur.flows.trials import trial as run_trial
 
 
 @flow(name="trial")

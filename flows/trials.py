@@ -15,10 +15,10 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
 
-from flows.parameters import PruneParameters
-from flows.pipeline import find_through, run_stages, wire, wire_importance, wire_train
-from flows.search_wiring import wire_candidate
-from tasks.pinned import pinned
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.pipeline import find_through, run_stages, wire, wire_importance, wire_train
+from secateur.flows.search_wiring import wire_candidate
+from secateur.tasks.pinned import pinned
 
 _THROUGH: dict[str, Callable] = {
     "train": wire_train,
@@ -122,7 +122,7 @@ def _warm(threads: int) -> None:
     """Prepares a worker: its share of the cores, and TensorFlow, once for all its trials."""
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(threads)
-    from tasks.quiet import import_tensorflow
+    from secateur.tasks.quiet import import_tensorflow
 
     import_tensorflow()
 

@@ -10,11 +10,11 @@ from prefect.cache_policies import NO_CACHE
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.tasks.quiet import import_tensorflow
+from secateur.tasks.stage import read
 from secateur.training.fit_config import FitConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.regularizer_config import RegularizerConfig
-from tasks.quiet import import_tensorflow
-from tasks.stage import read
 
 
 @task(name="check", task_run_name="check", cache_policy=NO_CACHE)

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from rich.filesize import decimal
 
 from secateur.store import CollectReport, open_store
-from tasks.stage import can_pass
+from secateur.tasks.stage import can_pass
 
 _SHOWN = 200
 """Rows of the table in the UI at most."""

@@ -16,8 +16,8 @@ from secateur.evaluation.schema import Evaluation, Latency
 from secateur.report.compress import CompressReport, Step, compress_markdown
 from secateur.report.files import replace_all
 from secateur.store import Reference
-from tasks.exported import records
-from tasks.stage import StageResult, can_pass, read
+from secateur.tasks.exported import records
+from secateur.tasks.stage import StageResult, can_pass, read
 
 _NAMES = {
     "dense": "dense",
@@ -46,7 +46,7 @@ def compress_report(
     Args:
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
-        wired: Artifacts by subject; see `flows.compress.Wired`.
+        wired: Artifacts by subject; see `secateur.flows.compress.Wired`.
         output: The output folder.
     """
     said = (note for result in results for note in read(result).metadata.get("notices", ()))

@@ -6,7 +6,7 @@ import shutil
 
 from secateur.correction.config import CorrectConfig
 from secateur.store import Reference, digest_of
-from tasks.stage import Build, Product, read, stage
+from secateur.tasks.stage import Build, Product, read, stage
 
 
 @stage()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.stage import Build, Product, read, stage
 
 
 def _outside(objective: ObjectiveConfig) -> Any:

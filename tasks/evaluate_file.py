@@ -8,7 +8,7 @@ from typing import Any
 from secateur.evaluation.machine import machine
 from secateur.models.sources import file_digest
 from secateur.store import Reference, digest_of
-from tasks.stage import Build, Product, read, stage
+from secateur.tasks.stage import Build, Product, read, stage
 
 
 def _outside(path: str) -> Any:

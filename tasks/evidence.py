@@ -9,7 +9,7 @@ from secateur.explanation.schema import Explained
 from secateur.report.evidence import Evidence, Origin
 from secateur.report.histories import named
 from secateur.store import Artifact, Reference
-from tasks.stage import StageResult, read, versions
+from secateur.tasks.stage import StageResult, read, versions
 
 
 def evidence_of(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.stage import Build, Product, read, stage
 
 
 @stage()

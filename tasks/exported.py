@@ -9,7 +9,7 @@ from typing import Any
 from secateur.evaluation.schema import Cost
 from secateur.export.schema import Export
 from secateur.store import Reference
-from tasks.stage import read
+from secateur.tasks.stage import read
 
 
 def records(exported: Reference) -> list[Export]:

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.deadline import Halt
+from secateur.tasks.progress import epochs_shown
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.deadline import Halt
-from tasks.progress import epochs_shown
-from tasks.stage import Build, Product, read, stage
 
 
 def _outside(objective: ObjectiveConfig, **_: Any) -> Any:

@@ -9,12 +9,12 @@ from secateur.importance.config import ImportanceConfig
 from secateur.importance.sources import criterion_fingerprint
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.deadline import Halt
+from secateur.tasks.progress import epochs_shown
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.deadline import Halt
-from tasks.progress import epochs_shown
-from tasks.stage import Build, Product, read, stage
 
 
 def _outside(importance: ImportanceConfig, objective: ObjectiveConfig, **_: Any) -> Any:

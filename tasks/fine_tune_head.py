@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.deadline import Halt
+from secateur.tasks.progress import epochs_shown
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
-from tasks.deadline import Halt
-from tasks.progress import epochs_shown
-from tasks.stage import Build, Product, read, stage
 
 
 @stage(name="fine_tune")

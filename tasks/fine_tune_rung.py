@@ -7,11 +7,11 @@ import shutil
 from typing import Any
 
 from secateur.store import Reference
+from secateur.tasks.progress import epochs_shown
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.progress import epochs_shown
-from tasks.stage import Build, Product, read, stage
 
 
 def _outside(objective: ObjectiveConfig, **_: Any) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.sources import criterion_fingerprint
 from secateur.store import Reference
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.stage import Build, Product, read, stage
 
 
 def _outside(importance: ImportanceConfig, objective: ObjectiveConfig, **_: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.names import outside_fingerprint
-from tasks.stage import Build, Product, stage
+from secateur.tasks.stage import Build, Product, stage
 
 
 def _outside(dataset: DatasetConfig) -> Any:
@@ -19,6 +19,4 @@ def load_data(build: Build, dataset: DatasetConfig) -> Product:
     from secateur.datasets.load import materialize
 
     loaded = materialize(dataset, build.directory)
-    understood = loaded.understood
-    notices = list(understood.notices) if understood else []
-    return Product(loaded.fingerprint(), {"info": loaded.info, "notices": notices})
+    return Product(loaded.fingerprint(), {"info": loaded.info, "notices": loaded.info["notices"]})

@@ -8,7 +8,7 @@ from typing import Any
 
 from secateur.evaluation.machine import machine
 from secateur.store import Reference, digest_of
-from tasks.stage import Build, Product, read, stage
+from secateur.tasks.stage import Build, Product, read, stage
 
 
 def _outside(**_: Any) -> Any:

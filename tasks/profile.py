@@ -6,7 +6,7 @@ from typing import Any
 
 from secateur.evaluation.machine import machine
 from secateur.store import digest_of
-from tasks.stage import Build, Product, stage
+from secateur.tasks.stage import Build, Product, stage
 
 
 def _outside(**_: Any) -> Any:

@@ -11,7 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from secateur.report.record import StageRecord
-from tasks.connection import shown_only
+from secateur.tasks.connection import shown_only
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 

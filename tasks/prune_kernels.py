@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secateur.store import Reference
-from tasks.stage import Build, Product, read, stage
+from secateur.tasks.stage import Build, Product, read, stage
 
 
 @stage(name="prune")

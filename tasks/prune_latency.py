@@ -8,10 +8,10 @@ from secateur.evaluation.machine import machine
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.tasks.prune_structure import cut_model
+from secateur.tasks.stage import Build, Product, stage
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.prune_structure import cut_model
-from tasks.stage import Build, Product, stage
 
 
 def _outside(objective: ObjectiveConfig, **_: Any) -> Any:

@@ -7,8 +7,8 @@ from functools import partial
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
-from tasks.progress import epochs_shown
-from tasks.stage import Build, Product, read, stage
+from secateur.tasks.progress import epochs_shown
+from secateur.tasks.stage import Build, Product, read, stage
 
 
 @stage(name="prune")

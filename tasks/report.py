@@ -18,11 +18,11 @@ from secateur.report.markdown import lost_examples, to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
-from tasks.announce import announce
-from tasks.connection import shown_only
-from tasks.evidence import evidence_of
-from tasks.exported import records, with_exports
-from tasks.stage import StageResult, can_pass, read
+from secateur.tasks.announce import announce
+from secateur.tasks.connection import shown_only
+from secateur.tasks.evidence import evidence_of
+from secateur.tasks.exported import records, with_exports
+from secateur.tasks.stage import StageResult, can_pass, read
 
 
 @task(
@@ -51,7 +51,7 @@ def report(
         parameters: All groups, as plain JSON.
         results: What the stages gave, in their order.
         evaluations: The evaluations of `dense`, `pruned` and `fine_tuned`.
-        exports: The artifacts of the exports; see `flows.pipeline.Outcome`.
+        exports: The artifacts of the exports; see `secateur.flows.pipeline.Outcome`.
         final: The artifact that holds the final model.
         output: The output folder.
         bar: The value of the first metric that is good enough.

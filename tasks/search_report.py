@@ -30,9 +30,9 @@ from secateur.search.candidate import Outcome
 from secateur.search.curves import Sensitivity
 from secateur.search.goal import Goal
 from secateur.store import Reference
-from tasks.announce import announce
-from tasks.connection import shown_only
-from tasks.stage import can_pass, read
+from secateur.tasks.announce import announce
+from secateur.tasks.connection import shown_only
+from secateur.tasks.stage import can_pass, read
 
 
 class Final(NamedTuple):

@@ -14,8 +14,8 @@ from secateur.report.search_files import write_sensitivity
 from secateur.report.search_tables import sensitivity_summary, sensitivity_table
 from secateur.search.curves import Sensitivity
 from secateur.store import Reference
-from tasks.connection import shown_only
-from tasks.stage import can_pass, read
+from secateur.tasks.connection import shown_only
+from secateur.tasks.stage import can_pass, read
 
 
 @task(

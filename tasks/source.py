@@ -6,7 +6,7 @@ from typing import Any
 
 from secateur.models.pruned_source import source_file, was_cut
 from secateur.models.sources import file_digest
-from tasks.stage import Build, Product, stage
+from secateur.tasks.stage import Build, Product, stage
 
 
 def _outside(path: str) -> Any:

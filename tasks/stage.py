@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect import get_run_logger, task
@@ -21,6 +20,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from secateur.layout import ROOT
 from secateur.report.record import StageRecord
 from secateur.store import (
     STORE_FORMAT,
@@ -29,15 +29,13 @@ from secateur.store import (
     Reference,
     StoreError,
     digest_of,
+    first_party_file,
     open_store,
     source_digest,
 )
-from tasks.pinned import pinned
-from tasks.progress import displays
-from tasks.quiet import import_tensorflow
-
-ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds `tasks` and `secateur`."""
+from secateur.tasks.pinned import pinned
+from secateur.tasks.progress import displays
+from secateur.tasks.quiet import import_tensorflow
 
 _VERSIONED = ("numpy", "keras", "tensorflow", "tensorflow-datasets")
 _LASTING = {
@@ -87,7 +85,6 @@ class Stage:
 
     def __init__(self, name: str, work: Callable[..., Product], outside: Callable[..., Any] | None):
         self.name = name
-        self._file = f"{work.__name__}.py"
         self._work = work
         self._outside = outside
         self._signature = inspect.signature(work)
@@ -115,7 +112,9 @@ class Stage:
         parameters = {name: v for name, v in values.items() if not _refers(v)}
         return {
             "stage": self.name,
-            "source": source_digest(ROOT / "tasks" / self._file, ROOT).digest,
+            "source": source_digest(
+                first_party_file(f"secateur.tasks.{self._work.__name__}", ROOT), ROOT
+            ).digest,
             "parameters": parameters,
             "upstream": upstream,
             "outside": self._outside(**parameters) if self._outside else None,

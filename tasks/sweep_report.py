@@ -27,9 +27,9 @@ from secateur.report.sweep import (
 from secateur.report.sweep_files import write_sweep
 from secateur.report.sweep_tables import front_table, sweep_summary, variant_table
 from secateur.store import Reference
-from tasks.announce import announce
-from tasks.connection import shown_only
-from tasks.stage import can_pass, read
+from secateur.tasks.announce import announce
+from secateur.tasks.connection import shown_only
+from secateur.tasks.stage import can_pass, read
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect import get_client
 from prefect.runtime import flow_run
 
-from tasks.connection import shown_only
+from secateur.tasks.connection import shown_only
 
 
 def tag_flow_run(*tags: str) -> None:

@@ -16,7 +16,7 @@ from secateur.report.numbers import cost_numbers, numbers
 from secateur.report.schema import Report
 from secateur.report.sweep import SweepReport, TrialRecord
 from secateur.report.tracking import Tracked, track
-from tasks.stage import StageResult, read
+from secateur.tasks.stage import StageResult, read
 
 
 @task(name="track", task_run_name="track", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)

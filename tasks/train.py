@@ -7,12 +7,12 @@ from typing import Any
 from secateur.models.config import ModelConfig
 from secateur.models.sources import source_fingerprint
 from secateur.store import Reference, digest_of
+from secateur.tasks.deadline import Halt
+from secateur.tasks.progress import epochs_shown
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.config import TrainConfig
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
-from tasks.deadline import Halt
-from tasks.progress import epochs_shown
-from tasks.stage import Build, Product, read, stage
 
 
 def _outside(model: ModelConfig, objective: ObjectiveConfig, **_: Any) -> Any:

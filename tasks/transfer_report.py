@@ -19,8 +19,8 @@ from secateur.report.transfer import (
 )
 from secateur.report.transfer_files import write_transfer
 from secateur.store import Reference
-from tasks.announce import announce
-from tasks.stage import StageResult, can_pass, read
+from secateur.tasks.announce import announce
+from secateur.tasks.stage import StageResult, can_pass, read
 
 to_markdown = transfer_markdown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from secateur.store import Reference, digest_of
-from tasks.stage import Build, Product, read, stage
+from secateur.tasks.stage import Build, Product, read, stage
 
 
 @stage(name="transfer")

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.stage import Build, Product, read, stage
 
 
 @stage()

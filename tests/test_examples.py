@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from flows.parameters import PruneParameters
+from secateur.flows.parameters import PruneParameters
 
 FILES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.yaml"))
 
@@ -47,7 +47,7 @@ def test_an_example_says_its_own_command(file):
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_example_runs(file, tmp_path, prefect_server):
-    from flows.prune import prune
+    from secateur.flows.prune import prune
 
     given = yaml.safe_load(file.read_text())
     if "path" in given["dataset"]:

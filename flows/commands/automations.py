@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from flows.commands import FAILED, OK, refuse, say
+from secateur.flows.commands import FAILED, OK, refuse, say
 
 
 def add(commands) -> None:
@@ -32,9 +32,10 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     """Creates them on the server."""
     from prefect.settings import PREFECT_API_URL
 
+    from secateur.flows.server import ServerError, check_server
+
     # The only way up the house: the command line knows what is deployed.
-    from deployments.automations import create_automations
-    from flows.server import ServerError, check_server
+    from secateur.flows.serving.automations import create_automations
 
     api = PREFECT_API_URL.value()
     try:

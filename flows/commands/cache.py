@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from flows.commands import FAILED, OK, refuse, say
+from secateur.flows.commands import FAILED, OK, refuse, say
 from secateur.store import Entry, Store, StoreError, open_store
 
 

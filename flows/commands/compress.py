@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import run_flow
-from flows.compress_parameters import CompressParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import run_flow
+from secateur.flows.compress_parameters import CompressParameters
 
 
 def add(commands) -> None:
@@ -31,14 +31,14 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "compress", error)
 
     def work(terminal) -> None:
-        from flows.compress import compress
+        from secateur.flows.compress import compress
 
         fields = {name: getattr(parameters, name) for name in CompressParameters.model_fields}
         terminal.show_compressed(compress(**fields), parameters.channels().output)
 
     def stored() -> bool:
-        from flows.compress import find_compressed
-        from flows.pipeline import look_up
+        from secateur.flows.compress import find_compressed
+        from secateur.flows.pipeline import look_up
 
         return find_compressed(parameters, look_up)
 

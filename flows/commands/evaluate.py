@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import run_flow
-from flows.evaluate_parameters import EvaluateParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import run_flow
+from secateur.flows.evaluate_parameters import EvaluateParameters
 
 
 def add(commands) -> None:
@@ -35,7 +35,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "evaluate", error)
 
     def work(terminal) -> None:
-        from flows.evaluate import evaluate
+        from secateur.flows.evaluate import evaluate
 
         found = evaluate(model=parameters.model, dataset=parameters.dataset)
         terminal.show_file(found, parameters.path)

@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from flows.commands import OK, refuse
+from secateur.flows.commands import OK, refuse
 
 
 def add(commands) -> None:
@@ -41,7 +41,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     """Prints to the standard output; no Prefect is needed."""
     from secateur.models.config import ModelConfig
     from secateur.models.sources import check_model
-    from tasks.quiet import import_tensorflow
+    from secateur.tasks.quiet import import_tensorflow
 
     try:
         check_model(ModelConfig(path=namespace.model))

@@ -6,9 +6,9 @@ import argparse
 
 from rich.console import Console
 
-from flows.commands import refuse
-from flows.commands.running import run_flow
-from flows.search_parameters import check_runtime
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import run_flow
+from secateur.flows.search_parameters import check_runtime
 
 
 def add(commands) -> None:
@@ -33,12 +33,12 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "profile", error)
 
     def work(terminal) -> None:
-        from flows.profile import profile
+        from secateur.flows.profile import profile
 
         terminal.show_profile(profile(refresh=namespace.refresh))
 
     def stored() -> bool:
-        from tasks.profile import profile
+        from secateur.tasks.profile import profile
 
         return not namespace.refresh and profile.find() is not None
 

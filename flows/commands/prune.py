@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import check_terminal, run_flow
-from flows.parameters import PruneParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import check_terminal, run_flow
+from secateur.flows.parameters import PruneParameters
 
 
 def add(commands) -> None:
@@ -35,7 +35,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "prune", error)
-    from flows.pipeline import check_stages, find_through, wire_explained
+    from secateur.flows.pipeline import check_stages, find_through, wire_explained
 
     try:
         check_stages(namespace.refresh)
@@ -43,7 +43,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "prune", error)
 
     def work(terminal) -> None:
-        from flows.prune import prune
+        from secateur.flows.prune import prune
 
         fields = {name: getattr(parameters, name) for name in PruneParameters.model_fields}
         terminal.show(prune(**fields, refresh=namespace.refresh), parameters.output)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.commands import FAILED, OK, fail, refuse, say
 from secateur.datasets.errors import DataError
+from secateur.flows.commands import FAILED, OK, fail, refuse, say
 
 if TYPE_CHECKING:
-    from flows.publish import PublishConfig
-    from flows.terminal import Terminal
+    from secateur.flows.publish import PublishConfig
+    from secateur.flows.terminal import Terminal
 
 
 def run_flow(
@@ -35,8 +35,8 @@ def run_flow(
     import httpx
     from prefect.exceptions import CancelledRun
 
-    from flows.server import ServerError, prefect_server
-    from tasks.connection import said
+    from secateur.flows.server import ServerError, prefect_server
+    from secateur.tasks.connection import said
 
     try:
         with prefect_server() as wait_until_ready:
@@ -72,15 +72,15 @@ def check_terminal(publish: PublishConfig) -> None:
 def _run(console, work, stored, trains_here: bool, wait_until_ready) -> None:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    import tasks.approval
-    import tasks.progress
-    from flows.terminal import Terminal, quiet_logs
-    from tasks.quiet import import_tensorflow
+    import secateur.tasks.approval
+    import secateur.tasks.progress
+    from secateur.flows.terminal import Terminal, quiet_logs
+    from secateur.tasks.quiet import import_tensorflow
 
     quiet_logs(console)
     terminal = Terminal(console)
-    tasks.progress.displays.append(terminal)
-    tasks.approval.askers.append(terminal.ask)
+    secateur.tasks.progress.displays.append(terminal)
+    secateur.tasks.approval.askers.append(terminal.ask)
     settings: dict = {}
     if stored():
         # It takes a moment, and the end of a heartbeat alone up to a second.
@@ -94,5 +94,5 @@ def _run(console, work, stored, trains_here: bool, wait_until_ready) -> None:
         with temporary_settings(settings):
             work(terminal)
     finally:
-        tasks.progress.displays.remove(terminal)
-        tasks.approval.askers.remove(terminal.ask)
+        secateur.tasks.progress.displays.remove(terminal)
+        secateur.tasks.approval.askers.remove(terminal.ask)

@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import check_terminal, run_flow
-from flows.search_parameters import SearchParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import check_terminal, run_flow
+from secateur.flows.search_parameters import SearchParameters
 
 
 def add(commands) -> None:
@@ -34,7 +34,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "search", error)
 
     def work(terminal) -> None:
-        from flows.search import search
+        from secateur.flows.search import search
 
         fields = {name: getattr(parameters, name) for name in SearchParameters.model_fields}
         terminal.show_search(search(**fields), parameters.output)

@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import run_flow
-from flows.search_parameters import SensitivityParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import run_flow
+from secateur.flows.search_parameters import SensitivityParameters
 
 
 def add(commands) -> None:
@@ -31,15 +31,15 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "sensitivity", error)
 
     def work(terminal) -> None:
-        from flows.sensitivity import sensitivity
+        from secateur.flows.sensitivity import sensitivity
 
         names = SensitivityParameters.model_fields
         fields = {name: getattr(parameters, name) for name in names}
         terminal.show_sensitivity(sensitivity(**fields), parameters.output)
 
     def stored() -> bool:
-        from flows.pipeline import find_through
-        from flows.search_wiring import wire_sensitivity
+        from secateur.flows.pipeline import find_through
+        from secateur.flows.search_wiring import wire_sensitivity
 
         def through(p, run):
             return wire_sensitivity(p, parameters.sensitivity, run)

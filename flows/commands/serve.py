@@ -9,7 +9,7 @@ import logging
 from rich.console import Console
 from rich.logging import RichHandler
 
-from flows.commands import FAILED, OK, refuse, say
+from secateur.flows.commands import FAILED, OK, refuse, say
 
 
 def add(commands) -> None:
@@ -33,8 +33,8 @@ def add(commands) -> None:
 def run(namespace: argparse.Namespace, console: Console) -> int:
     """Serves until Ctrl-C."""
     # The only way up the house: the command line knows what is served.
-    from deployments.serve import serve
-    from flows.server import ServerError
+    from secateur.flows.server import ServerError
+    from secateur.flows.serving.serve import serve
 
     # What runs is in the UI; that it cannot be run is worth a line here.
     trouble = RichHandler(logging.ERROR, console=console, show_path=False)

@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import check_terminal, run_flow
-from flows.sweep_parameters import SweepParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import check_terminal, run_flow
+from secateur.flows.sweep_parameters import SweepParameters
 
 
 def add(commands) -> None:
@@ -36,13 +36,13 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     console.print(f"{count:,} trial{'s' if count > 1 else ''}", highlight=False)
 
     def work(terminal) -> None:
-        from flows.sweep import sweep
+        from secateur.flows.sweep import sweep
 
         fields = {name: getattr(parameters, name) for name in SweepParameters.model_fields}
         terminal.show_sweep(sweep(**fields), parameters.output)
 
     def stored() -> bool:
-        from flows.pipeline import find
+        from secateur.flows.pipeline import find
 
         return all(find(trial.parameters) is not None for trial in grid.trials)
 

@@ -6,10 +6,10 @@ import argparse
 
 from rich.console import Console
 
-from flows.arguments import Flags
-from flows.commands import refuse
-from flows.commands.running import check_terminal, run_flow
-from flows.transfer_parameters import TransferParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.commands import refuse
+from secateur.flows.commands.running import check_terminal, run_flow
+from secateur.flows.transfer_parameters import TransferParameters
 
 
 def add(commands) -> None:
@@ -32,13 +32,13 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         return refuse(console, "transfer", error)
 
     def work(terminal) -> None:
-        from flows.transfer import transfer
+        from secateur.flows.transfer import transfer
 
         fields = {name: getattr(parameters, name) for name in TransferParameters.model_fields}
         terminal.show_transfer(transfer(**fields), parameters.output)
 
     def stored() -> bool:
-        from flows.transfer import find
+        from secateur.flows.transfer import find
 
         return find(parameters) is not None
 

@@ -113,6 +113,12 @@ class DatasetConfig(BaseModel):
         description="Share of a path or a factory held out as the test split, where it has none; "
         "the same examples every time, and the same share of each class.",
     )
+    test_split: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Which of the data set's own splits measures, where `test` cannot: the labels "
+        "of some are hidden (-1). `train` holds out a share of it. Default: `test`.",
+    )
     image_size: tuple[int, int] | None = Field(
         default=None,
         description="Height and width in pixels that images are resized to. "

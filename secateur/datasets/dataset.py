@@ -94,7 +94,10 @@ class Dataset:
     Attributes:
         folder: Holds `info.json`, and `<split>_x.npy` and `<split>_y.npy` of each split; of
             several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`,
-            and so of several outputs. Of a user's files also `understood.json`.
+            and so of several outputs. `info["notices"]` are sentences for the report;
+            `info["understood"]` is what was found in the data: `splits`, `inputs` (of pictures
+            their modes, sizes and range), `targets` (form and counts), `duplicates`, and of a
+            table, an archive or records the `source`: an `understanding.Understanding`.
     """
 
     folder: Path
@@ -105,8 +108,9 @@ class Dataset:
 
     @cached_property
     def understood(self) -> Understanding | None:
-        """What was made of a user's files; None of other sources."""
-        return Understanding.read(self.folder)
+        """What was made of a table, an archive or records; None of other sources."""
+        source = self.info["understood"].get("source")
+        return Understanding.model_validate(source) if source else None
 
     @property
     def name(self) -> str:
@@ -175,8 +179,13 @@ class Dataset:
         return self.split("test")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the content: the examples of all splits and how they are preprocessed."""
-        digest = hashlib.sha256(json.dumps(self.info, sort_keys=True).encode())
+        """SHA-256 of the content: the examples of all splits and how they are preprocessed.
+
+        What was said and understood of them is no part of it.
+        """
+        said = ("notices", "understood", "values")
+        info = {key: value for key, value in self.info.items() if key not in said}
+        digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
         for name in SPLITS:
             split = self.split(name)
             targets = split.y.values() if isinstance(split.y, Mapping) else (split.y,)

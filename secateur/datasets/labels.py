@@ -8,8 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.label_forms import Form, from_zero, plain, read
 from secateur.datasets.raw import Raw
 from secateur.datasets.whole import is_quantity
+
+_HIDDEN = (
+    "; -1 often stands for a label that is not told: say by dataset.test_split which split "
+    "measures, or leave those examples out."
+)
 
 
 class Targets(NamedTuple):
@@ -20,12 +26,16 @@ class Targets(NamedTuple):
         classes: Values that the model gives for an example, or for each token of it.
         class_names: Names of classes, labels or targets; None where they have none.
         y: Split of the source -> array; see `dataset.Split`.
+        form: How the labels were written, in a phrase.
+        notices: How they were read where they could be read in another way, each a sentence.
     """
 
     task: str
     classes: int
     class_names: list[str] | None
     y: dict[str, np.ndarray]
+    form: str = "numbers"
+    notices: tuple[str, ...] = ()
 
 
 def encode_outputs(raw: Mapping[str, Raw], config: DatasetConfig) -> dict[str, Targets]:
@@ -56,18 +66,30 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
             go with the targets.
     """
     names = list(raw["train"].targets)
-    columns = {split: [part.targets[name] for name in names] for split, part in raw.items()}
-    task = config.task or _task(columns["train"], config, raw["train"])
+    known = raw["train"].class_names
+    if len(names) == 1:
+        form = read(
+            {split: part.targets[names[0]] for split, part in raw.items()}, names[0], config
+        )
+        columns = {split: [array] for split, array in form.y.items()}
+    else:
+        form = Form({})
+        columns = {
+            split: [plain(part.targets[name], config) for name in names]
+            for split, part in raw.items()
+        }
+    task = config.task or form.task or _task(columns["train"], config, raw["train"])
+    said = (form.said,) if form.said else ()
     if task in ("classification", "binary", "token_classification") and len(names) != 1:
         raise ValueError(
             f"The task {task} has one target, but there are {len(names)}: {', '.join(names)}; "
             "choose one by dataset.target, or dataset.task multi_label or regression."
         )
-    known = raw["train"].class_names
     if task in ("multi_label", "regression"):
         y = {split: _matrix(arrays, names, task) for split, arrays in columns.items()}
         width = y["train"].shape[1]
-        return Targets(task, width, names if len(names) == width > 1 else None, y)
+        named = names if len(names) == width > 1 else None
+        return Targets(task, width, named, y, form.form, said)
     single = {split: arrays[0] for split, arrays in columns.items()}
     if single["train"].dtype == object:
         single, known = _numbered(single, names[0])
@@ -80,6 +102,10 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
                 f"{'a whole number for each token' if rank == 2 else 'one whole number or name'}: "
                 "choose another dataset.task or dataset.target."
             )
+    if task != "token_classification" and not known and form.form == "numbers":
+        form = from_zero(form._replace(y=single), names[0], config)
+        single, said = form.y, (*said, *((form.said,) if form.said else ()))
+    known = known or form.names
     classes = _classes(single, names[0], config, known)
     if task == "binary":
         if classes != 2:
@@ -88,9 +114,9 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
                 "classification."
             )
         y = {split: labels.astype(np.float32)[:, None] for split, labels in single.items()}
-        return Targets(task, 1, list(known) if known else None, y)
+        return Targets(task, 1, list(known) if known else None, y, form.form, said)
     y = {split: labels.astype(np.int64) for split, labels in single.items()}
-    return Targets(task, classes, list(known) if known else None, y)
+    return Targets(task, classes, list(known) if known else None, y, form.form, said)
 
 
 def _task(columns: list[np.ndarray], config: DatasetConfig, train: Raw) -> str:
@@ -156,41 +182,55 @@ def _classes(
     classes = len(known) if known else config.classes or most + 1
     if known and config.classes not in (None, classes):
         raise ValueError(
-            f"dataset.classes is {config.classes}, but the data have {classes} classes; leave it "
-            "out."
+            f"dataset.classes is {config.classes}, but the data have {classes} classes by name, "
+            "which are numbered in their order; leave it out, or give numbers."
         )
     for split, labels in single.items():
         bad = (labels < 0) | (labels >= classes)
         if bad.any():
             raise ValueError(
                 f"The split {split} has the label {labels[bad][0]} in {name!r} (example "
-                f"{int(np.argwhere(bad)[0][0]) + 1}); allowed are 0 to {classes - 1}."
+                f"{int(np.argwhere(bad)[0][0]) + 1}); allowed are 0 to {classes - 1}"
+                f"{_HIDDEN if labels[bad][0] == -1 else '.'}"
             )
     if classes < 2:
         raise ValueError(f"The target {name!r} has one class alone; two or more are needed.")
     return classes
 
 
-def check_classes(targets: Targets, train: np.ndarray) -> None:
-    """Refuses classes of which the training split has no example.
+def check_classes(targets: Targets, train: np.ndarray, config: DatasetConfig) -> list[str]:
+    """Refuses classes of which the training split has no example, unless they are meant.
+
+    They are where `dataset.classes` counts them, or TFDS has names for them: a pretrained
+    classifier may know more classes than the data.
 
     Args:
         targets: The encoded targets.
         train: Those of the examples that train the model.
+        config: Whether `classes` or `name` is given.
+
+    Returns:
+        A sentence about such classes, or none.
     """
     if targets.task not in ("classification", "binary"):
-        return
+        return []
     count = 2 if targets.task == "binary" else targets.classes
     if count > 10 * len(train):
         there = np.unique(train)
     else:
         there = np.flatnonzero(np.bincount(train.astype(np.int64).reshape(-1), minlength=count))
     if len(there) == count:
-        return
+        return []
     missing = next(label for label in range(count) if label not in there)
     name = targets.class_names[missing] if targets.class_names else str(missing)
+    if config.classes is not None or config.name is not None:
+        return [
+            f"The training split has no example of {count - len(there)} of {count} classes, the "
+            f"first of them {name}: what the model gives for them is not trained."
+        ]
     raise ValueError(
         f"The training split has no example of the class {name} ({len(there)} of {count} classes "
-        "are there); number the classes from 0 without gaps, or add examples, or give dataset.task "
-        "regression, if the numbers are to be predicted."
+        "are there); number the classes from 0 without gaps, add examples, say dataset.classes "
+        f"{count} if the model has classes without examples, or dataset.task regression if the "
+        "numbers are to be predicted."
     )

@@ -11,9 +11,11 @@ from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import Dataset
 from secateur.datasets.errors import DataError
 from secateur.datasets.load_tfds import DownloadError
-from secateur.datasets.places import find
+from secateur.datasets.places import Place, find
 from secateur.datasets.raw import Raw
 from secateur.datasets.sources import arrays, images, made, table, tfds_features, tfrecord
+from secateur.datasets.split_names import measured
+from secateur.datasets.understood import complete
 from secateur.datasets.write import write
 
 __all__ = ["DownloadError", "materialize"]
@@ -49,7 +51,9 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
     scratch.mkdir()
     try:
         if config.name is None:
-            info = write(_raw(config, scratch), config, folder)
+            place = find(config.path) if config.path is not None else None
+            info = write(_raw(place, config, scratch), config, folder)
+            info["notices"] += place.notices if place else ()
         else:
             builder = load_tfds.prepared(config, scratch / "tfds")
             with shards.whole(builder):
@@ -62,12 +66,15 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
         raise DataError((str(error).strip().splitlines() or [type(error).__name__])[0]) from error
     finally:
         shutil.rmtree(scratch)
-    (folder / "info.json").write_text(json.dumps(info, indent=2))
+    file = folder / "info.json"
+    file.write_text(json.dumps(info, indent=2))
+    complete(info, Dataset(folder))
+    file.write_text(json.dumps(info, indent=2))
     return Dataset(folder)
 
 
-def _raw(config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
-    if config.path is None:
+def _raw(place: Place | None, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
+    if place is None:
         return made.read(config, scratch)
-    place = find(config.path)
-    return _READERS[place.kind](place, config, scratch)
+    used = place._replace(splits=measured(place.splits, config))
+    return _READERS[place.kind](used, config, scratch)

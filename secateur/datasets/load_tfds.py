@@ -5,24 +5,27 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
 from secateur.datasets import builders  # noqa: F401  (registers them with TFDS)
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
+from secateur.datasets.labels import Targets, check_classes
 from secateur.datasets.names import BUNDLED, base_name
+from secateur.datasets.pictures.decode import resized
+from secateur.datasets.pictures.pictures import Pictures
+from secateur.datasets.pictures.ranges import with_range
 from secateur.datasets.raw import ArrayWriter
+from secateur.datasets.sources.tfds_features import own_splits
+from secateur.datasets.tfds_pictures import examples, look_over, values
 
 _log = logging.getLogger(__name__)
-
-_ROWS = 1024  # examples a write
 
 
 class DownloadError(OSError):
@@ -80,31 +83,48 @@ def classifies(builder: Any, config: DatasetConfig) -> bool:
 def write(builder: Any, config: DatasetConfig, folder: Path) -> dict[str, Any]:
     """Writes the splits of such a builder as arrays, and gives what `info.json` shall hold.
 
-    The test split is TFDS's `test`, else its `validation`, else the last fifth of `train`. The
-    validation split is TFDS's own where it is not the test split, else the last
-    `config.validation` of `train`. TFDS mixes the examples when it prepares a data set, and the
-    order of reading is fixed, so the splits are the same at every load.
+    The test split is TFDS's `test`, or what `dataset.test_split` names, else its `validation`,
+    else the last fifth of `train`. The validation split is TFDS's own where it is not the test
+    split, else the last `config.validation` of `train`. TFDS mixes the examples when it prepares a
+    data set, and the order of reading is fixed, so the splits are the same at every load.
 
     Raises:
-        ValueError: One sentence: the inputs have no one shape, or a split is empty.
+        ValueError: One sentence: the inputs have no one shape, a split is empty, or its labels
+            are hidden.
     """
     input_key, label_key = _keys(builder)
-    shape, dtype = _input_spec(builder, input_key, config)
-    classes = builder.info.features[label_key].num_classes
-    splits = _split_names(builder, config)
+    label = builder.info.features[label_key]
+    own = own_splits(builder, config)
+    pictures = look_over(builder, input_key, own.values(), config)
+    if pictures is None:
+        _check_input(builder, input_key, config)
+    splits = _split_names(builder, own, config)
     for name in SPLITS:
-        _write_split(builder, splits[name], folder / name, (input_key, label_key), shape, dtype)
-    return {
+        if (split := splits[name]) is not None:
+            _write_split(builder, split, folder / name, (input_key, label_key), pictures, config)
+    first = np.load(folder / "train_x.npy", mmap_mode="r")
+    if splits["validation"] is None:
+        ArrayWriter(folder / "validation_x.npy", first.dtype, first.shape[1:]).close()
+        np.save(folder / "validation_y.npy", np.empty(0, np.int64))
+    info: dict[str, Any] = {
         "name": config.name,
         "task": "classification",
-        "shape": list(shape),
-        "classes": classes,
-        "class_names": builder.info.features[label_key].names,
-        "scale": 1 / 255 if dtype == np.uint8 else 1.0,
+        "shape": list(first.shape[1:]),
+        "classes": label.num_classes,
+        "class_names": label.names,
+        "scale": 1 / 255 if first.dtype == np.uint8 else 1.0,
         "dtype": "float32",
         "splits": splits,
         "examples": {name: len(np.load(folder / f"{name}_y.npy")) for name in SPLITS},
+        "notices": [],
+        "understood": {"inputs": {}, "targets": {"": {"form": "numbers"}}},
     }
+    if pictures is not None:
+        files = {name: folder / f"{name}_x.npy" for name in SPLITS}
+        info |= with_range(pictures, files, "", info)
+    targets = Targets("classification", label.num_classes, label.names, {})
+    info["notices"] += check_classes(targets, np.load(folder / "train_y.npy"), config)
+    return info
 
 
 def _first_cause(error: BaseException) -> str:
@@ -131,7 +151,7 @@ def _keys(builder) -> tuple[str, str]:
     return keys
 
 
-def _input_spec(builder, key: str, config: DatasetConfig) -> tuple[tuple[int, ...], np.dtype]:
+def _check_input(builder: Any, key: str, config: DatasetConfig) -> None:
     feature = builder.info.features[key]
     shape, dtype = feature.shape, np.dtype(feature.np_dtype)
     if shape is None or not np.issubdtype(dtype, np.number):
@@ -151,26 +171,23 @@ def _input_spec(builder, key: str, config: DatasetConfig) -> tuple[tuple[int, ..
             f"The inputs of the data set {builder.name!r} differ in shape ({shape}); give "
             "dataset.image_size, the height and width to resize them to."
         )
-    return tuple(shape), dtype
 
 
-def _split_names(builder, config: DatasetConfig) -> dict[str, str | None]:
+def _split_names(
+    builder: Any, own: Mapping[str, str], config: DatasetConfig
+) -> dict[str, str | None]:
     """TFDS's own word (such as `train[:3600]`) for each of our splits; None for an empty one."""
-    own = [name for name, split in builder.info.splits.items() if split.num_examples]
-    if "train" not in own:
-        raise ValueError(
-            f"The data set {builder.name!r} has no split named 'train', only {', '.join(own)}."
-        )
-    end = 100
+    train, end = own["train"], 100
+    validation = own.get("validation")
     if "test" in own:
-        test = "test"
-    elif "validation" in own:
-        test = "validation"
+        test = own["test"]
+    elif validation is not None and config.test_split is None:
+        test, validation = validation, None
     else:
-        test, end = "train[80%:]", 80
-    if "validation" in own and test != "validation":
-        return {"train": f"train[:{end}%]", "validation": "validation", "test": test}
-    total = builder.info.splits["train"].num_examples * end // 100
+        test, end = f"{train}[80%:]", 80
+    if validation is not None:
+        return {"train": f"{train}[:{end}%]", "validation": validation, "test": test}
+    total = builder.info.splits[train].num_examples * end // 100
     held_out = round(total * config.validation)
     if config.validation and not 0 < held_out < total:
         raise ValueError(
@@ -178,31 +195,44 @@ def _split_names(builder, config: DatasetConfig) -> dict[str, str | None]:
             f"{total} training examples of {builder.name!r}; give 0 or another share."
         )
     if end != 100:
-        test = f"train[{total}:]"
+        test = f"{train}[{total}:]"
     return {
-        "train": f"train[:{total - held_out}]",
-        "validation": f"train[{total - held_out}:{total}]" if held_out else None,
+        "train": f"{train}[:{total - held_out}]",
+        "validation": f"{train}[{total - held_out}:{total}]" if held_out else None,
         "test": test,
     }
 
 
-def _write_split(builder, split: str | None, stem: Path, keys, shape, dtype) -> None:
+def _write_split(
+    builder: Any,
+    split: str,
+    stem: Path,
+    keys: tuple[str, str],
+    pictures: Pictures | None,
+    config: DatasetConfig,
+) -> None:
     """Writes `<stem>_x.npy` and `<stem>_y.npy`, a batch at a time."""
-    count = builder.info.splits[split].num_examples if split else 0
-    writer = ArrayWriter(Path(f"{stem}_x.npy"), dtype, shape)
-    found = [np.empty(0, np.int64)]
-    for inputs, labels in _batches(builder, split, keys, shape, dtype) if split else ():
+    writer, found = None, [np.empty(0, np.int64)]
+    for inputs, labels in _batches(builder, split, keys, pictures, config):
+        writer = writer or ArrayWriter(Path(f"{stem}_x.npy"), inputs.dtype, inputs.shape[1:])
         writer.append(inputs)
         found.append(labels.astype(np.int64))
-    writer.close()
     y = np.concatenate(found)
-    if len(y) != count:
+    count = builder.info.splits[split].num_examples
+    if len(y) != count or writer is None:
         raise ValueError(
             f"The split {split!r} of {builder.name!r} holds {len(y)} examples where its "
             f"description says {count}: prepare it again."
         )
+    writer.close()
     classes = builder.info.features[keys[1]].num_classes
-    if count and not (y.min() >= 0 and y.max() < classes):
+    if hidden := int((y == -1).sum()):
+        raise ValueError(
+            f"{hidden} of {count} labels of the split {split!r} of {builder.name!r} are hidden "
+            f"(-1); say by dataset.test_split which split measures: "
+            f"{', '.join(name for name in builder.info.splits if name != split)}."
+        )
+    if not (y.min() >= 0 and y.max() < classes):
         raise ValueError(
             f"The split {split!r} of {builder.name!r} has labels from {y.min()} to {y.max()}; "
             f"allowed are 0 to {classes - 1}."
@@ -210,19 +240,19 @@ def _write_split(builder, split: str | None, stem: Path, keys, shape, dtype) -> 
     np.save(f"{stem}_y.npy", y)
 
 
-def _batches(builder, split, keys, shape, dtype) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    examples = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
-    ).map(lambda example: (example[keys[0]], example[keys[1]]))
-    if examples.element_spec[0].shape != shape:
-        examples = examples.map(lambda image, label: (_resize(image, shape, dtype), label))
-    return iter(examples.batch(_ROWS).prefetch(1).as_numpy_iterator())
-
-
-def _resize(image: tf.Tensor, shape: tuple[int, ...], dtype: np.dtype) -> tf.Tensor:
-    resized = tf.image.resize(image, shape[:2], antialias=True)
-    if np.issubdtype(dtype, np.integer):
-        resized = tf.round(resized)
-    return tf.ensure_shape(tf.cast(resized, dtype), shape)
+def _batches(
+    builder: Any,
+    split: str,
+    keys: tuple[str, str],
+    pictures: Pictures | None,
+    config: DatasetConfig,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    start = 0
+    for batch in examples(builder, split, list(keys)):
+        inputs = batch[keys[0]]
+        if pictures is not None:
+            inputs = values(pictures, inputs, keys[0], split, start)
+        elif config.image_size is not None:
+            inputs = np.stack([resized(image, config.image_size) for image in inputs])
+        start += len(inputs)
+        yield inputs, batch[keys[1]]

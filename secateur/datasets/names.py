@@ -96,9 +96,9 @@ def check_dataset(config: DatasetConfig) -> None:
 def outside_fingerprint(config: DatasetConfig) -> Any:
     """What a data set depends on beside its parameters; part of the cache key of `load_data`.
 
-    Of a path: every file's content. Of a factory: its whole package. Of a TFDS name: path, size
-    and time of change of every prepared file in `data_dir`, so that what was prepared again is
-    read again; empty without `data_dir`, where a name and the version of TFDS say what the data
+    Of a path: every file's content. Of a factory: its whole package. Of a TFDS name: the content
+    of every prepared file in `data_dir`, so that what was prepared again is read again; empty
+    without `data_dir`, where a name and the version of TFDS say what the data
     is. Of a bundled set: the version of the package it is made from.
     """
     if config.path is not None:
@@ -112,8 +112,4 @@ def outside_fingerprint(config: DatasetConfig) -> Any:
     if config.data_dir is None:
         return []
     folder = Path(config.data_dir).expanduser() / name
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [
-        (str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in files
-    ]
+    return fingerprint(str(folder)) if folder.is_dir() else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 import zipfile
 from collections import Counter
@@ -13,84 +12,15 @@ from typing import Any, NamedTuple, NoReturn
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dialect import find_dialect, header
-from secateur.datasets.shards import listed, missing
+from secateur.datasets.folders import files_below
+from secateur.datasets.layout import KINDS, Place, find
+from secateur.datasets.split_names import measured
+from secateur.store.content import content_hashes
 
-KINDS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".npz": "npz",
-    ".tfrecord": "tfrecord",
-    ".tfrecords": "tfrecord",
-}
-"""Kind of data by the ending of a file's name."""
+__all__ = ["KINDS", "Place", "check_place", "choose", "columns", "find", "fingerprint"]
 
 TARGETS = ("label", "target", "y")
 """What a target is called where the parameters do not say."""
-
-_SPLIT = re.compile(r"(train|validation|val|test)(?:[-.].*)?")
-_HASHED = 1 << 30  # bytes up to which content identifies data; above it, sizes and dates
-
-
-class Place(NamedTuple):
-    """What a path holds.
-
-    Attributes:
-        kind: `csv`, `parquet`, `npz`, `tfrecord` or `images`.
-        splits: The files of each split (of images: one folder). `train` alone where the data are
-            not split yet.
-    """
-
-    kind: str
-    splits: dict[str, tuple[Path, ...]]
-
-
-def find(path: str) -> Place:
-    """Looks a path up.
-
-    Raises:
-        ValueError: One sentence: nothing is there, or nothing that can be read.
-    """
-    place = Path(path).expanduser()
-    if place.is_file():
-        kind = KINDS.get(place.suffix.lower())
-        if kind is None:
-            raise ValueError(
-                f"dataset.path is {path!r}; allowed are files that end in {', '.join(KINDS)}, and "
-                "folders: convert yours, or give a dataset.factory."
-            )
-        return Place(kind, {"train": (place,)})
-    if not place.is_dir():
-        raise ValueError(
-            f"dataset.path is {path!r}, where nothing is; give a file or a folder of data."
-        )
-    inside = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
-    parts: dict[str, list[Path]] = {}
-    for entry in inside:
-        match = _SPLIT.fullmatch(entry.name)
-        if match and (entry.is_dir() or entry.suffix.lower() in KINDS):
-            name = "validation" if match[1] == "val" else match[1]
-            parts.setdefault(name, []).append(entry)
-    if not parts and any(entry.is_dir() for entry in inside):
-        return Place("images", {"train": (place,)})
-    kinds = {
-        "images" if entry.is_dir() else KINDS[entry.suffix.lower()]
-        for entries in parts.values()
-        for entry in entries
-    }
-    if "train" not in parts or len(kinds) > 1:
-        found = f"{' and '.join(sorted(kinds))} side by side" if len(kinds) > 1 else "none of them"
-        raise ValueError(
-            f"dataset.path is the folder {path!r}; allowed is one that has a folder of images for "
-            "each class, or files or folders of one kind called train, test and validation: it "
-            f"has {found}."
-        )
-    if absent := missing(entry for entries in parts.values() for entry in entries):
-        raise ValueError(
-            f"dataset.path is the folder {path!r}, which lacks {listed(absent)}; copy it there, or "
-            "write the data again."
-        )
-    return Place(kinds.pop(), {name: tuple(parts[name]) for name in parts})
 
 
 class Columns(NamedTuple):
@@ -220,6 +150,7 @@ def check_place(config: DatasetConfig) -> None:
     """
     assert config.path is not None
     place = find(config.path)
+    measured(place.splits, config)
     found = columns(place, config)
     if found is not None:
         choose(found.names, config, found.hidden)
@@ -238,21 +169,11 @@ def check_place(config: DatasetConfig) -> None:
 
 
 def fingerprint(path: str) -> list[list]:
-    """Name and content of every file at a path: of up to 1 GiB by SHA-256, else by size and date.
+    """Name and SHA-256 of every file at a path that is not hidden, of whatever size.
 
     Part of the cache key of `load_data`.
     """
     base = Path(path).expanduser()
-    files = sorted(f for f in base.rglob("*") if f.is_file()) if base.is_dir() else [base]
-    stats = [file.stat() for file in files]
-    if sum(status.st_size for status in stats) > _HASHED:
-        marks: list[list] = [[status.st_size, status.st_mtime_ns] for status in stats]
-    else:
-        marks = [[_sha256(file)] for file in files]
+    files = list(files_below(base)) if base.is_dir() else [base]
     names = [file.relative_to(base).as_posix() for file in files]
-    return [[name, *mark] for name, mark in zip(names, marks, strict=True)]
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return [list(pair) for pair in zip(names, content_hashes(files), strict=True)]

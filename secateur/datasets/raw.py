@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from secateur.datasets.pictures.pictures import Pictures
 from secateur.datasets.understanding import Understanding
 
 ROWS = 1024
@@ -23,6 +24,7 @@ class Raw:
             object): a text.
         targets: Name -> array `(examples, …)` of numbers, or of strings: names of classes.
         class_names: Names of the classes that integer targets stand for, where the source tells.
+        pictures: Of inputs that were encoded pictures, by name: what is known of all of them.
         categories: Of a table, whose one input has a column for each name: by the place of such
             a column, the values of which it holds the places.
         understood: What the reader made of the files of all splits; the training split has it.
@@ -31,6 +33,7 @@ class Raw:
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     class_names: tuple[str, ...] | None = None
+    pictures: Mapping[str, Pictures] = field(default_factory=dict)
     categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     understood: Understanding | None = None
 
@@ -119,7 +122,11 @@ def spool(
 
 
 def _strings(array: np.ndarray, where: str) -> list[str]:
+    if array[:1].size > 1:
+        raise ValueError(
+            f"{where} has texts of the shape {array.shape[1:]} for each example; allowed is one."
+        )
     try:
-        return [v.decode() if isinstance(v, bytes) else str(v) for v in array.tolist()]
+        return [v.decode() if isinstance(v, bytes) else str(v) for v in array.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} has a text that is no UTF-8.") from error

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-_SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\D*)")
-
-
-def missing(files: Iterable[Path]) -> list[str]:
-    """Names of the files that are not among others called `…-00000-of-00003` and so on."""
-    names = {file.name for file in files}
-    families = {match.group(1, 3, 4) for name in names if (match := _SHARD.fullmatch(name))}
-    whole = {
-        f"{stem}-{number:05}-of-{total}{ending}"
-        for stem, total, ending in families
-        for number in range(int(total))
-    }
-    return sorted(whole - names)
 
 
 def listed(names: list[str]) -> str:
     """The first of some names, and how many more there are."""
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{names[0]!r}{more}"
+    first = repr(names[0]) if names else "nothing"
+    return f"{first} and {len(names) - 1} more" if len(names) > 1 else first
 
 
 @contextlib.contextmanager

@@ -1,15 +1,12 @@
-"""What a reader made of a user's files: kept beside the arrays as `understood.json`."""
+"""What a reader made of a user's files: kept as `source` of `info["understood"]`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.datasets.origin import FilePart, Origin
-
-FILE = "understood.json"
 
 _WORDS = {"csv": "row", "parquet": "row", "tfrecord": "record"}
 """What an example of a format is called; else `example`."""
@@ -66,13 +63,3 @@ class Understanding(_Told):
     def told(self, *notices: str) -> Understanding:
         """The same with more notices."""
         return self.model_copy(update={"notices": (*self.notices, *notices)})
-
-    def write(self, folder: Path) -> None:
-        """Writes `understood.json`."""
-        (folder / FILE).write_text(self.model_dump_json(indent=2), encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> Understanding | None:
-        """What lies in the folder of a data set; None where its source tells nothing."""
-        file = folder / FILE
-        return cls.model_validate_json(file.read_bytes()) if file.exists() else None

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from secateur.datasets import duplicates
 from secateur.datasets.categories import Encoder
 from secateur.datasets.categories import tell as tell_categories
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
 from secateur.datasets.labels import Targets, check_classes, encode_outputs
 from secateur.datasets.missing import check_targets
+from secateur.datasets.pictures.ranges import with_range
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
 from secateur.datasets.rows import pieces, reading
 from secateur.datasets.splits import Part, divide
@@ -44,33 +46,39 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
         return _write_language_model(raw, texts, config, folder)
     outputs = encode_outputs(raw, config)
     for targets in outputs.values():
-        check_classes(targets, targets.y["train"])
+        check_classes(targets, targets.y["train"], config)
     strata = next((t for t in outputs.values() if t.task in ("classification", "binary")), None)
     sizes = {split: len(part) for split, part in raw.items()}
     parts = divide(sizes, None if strata is None else strata.y["train"].reshape(-1), config)
     info = _write_outputs(outputs, parts, config, folder)
-    understood = raw["train"].understood
-    if understood is not None:
-        understood = understood.told(*tell_whole(raw, config))
+    info["notices"] += tell_whole(raw, config)
+    encoder = Encoder.of(raw, parts)
+    if understood := raw["train"].understood:
+        if encoder:
+            understood = tell_categories(understood, encoder, raw, parts)
+        info["notices"] = [*understood.notices, *info["notices"]]
+        info["understood"]["source"] = understood.model_dump(mode="json")
     if texts:
         about, notices = _write_text(raw, texts[0], parts, config, folder)
-        if understood is not None:
-            understood.told(*notices).write(folder)
+        info["notices"] += notices
+        info["understood"]["duplicates"] = duplicates.count(
+            {split: [raw[own].inputs[texts[0]][rows]] for split, (own, rows) in parts.items()},
+            {s: [t.y[own][rows] for t in outputs.values()] for s, (own, rows) in parts.items()},
+        )
         return info | about | {"traits": info["traits"] | about["traits"]}
-    encoder = Encoder.of(raw, parts)
-    if understood is not None:
-        full = tell_categories(understood, encoder, raw, parts) if encoder else understood
-        full.write(folder)
     inputs = []
     for number, name in enumerate(raw["train"].inputs):
         several = len(raw["train"].inputs) > 1
         suffix = f"x{number}" if several else "x"
         about = _write_input(raw, name, suffix, parts, encoder, config, folder)
+        if name in raw["train"].pictures:
+            files = {split: folder / f"{split}_{suffix}.npy" for split in SPLITS}
+            about |= with_range(raw["train"].pictures[name], files, name, info)
         inputs.append({"name": name, **about})
     if len(inputs) > 1:
         info["inputs"] = inputs
     else:
-        info |= {key: inputs[0][key] for key in ("shape", "scale", "dtype")}
+        info |= {k: inputs[0][k] for k in ("shape", "scale", "dtype", "values") if k in inputs[0]}
         info["traits"] |= inputs[0]["traits"]
     return info
 
@@ -81,21 +89,24 @@ def _write_outputs(
     config: DatasetConfig,
     folder: Path,
 ) -> dict[str, Any]:
-    infos = []
+    infos, notices, forms = [], [], {}
     for number, (output, targets) in enumerate(outputs.items()):
         y = {name: targets.y[source][rows] for name, (source, rows) in parts.items()}
-        check_classes(targets, y["train"])
+        said = [*targets.notices, *check_classes(targets, y["train"], config)]
         suffix = f"y{number}" if len(outputs) > 1 else "y"
         for name in SPLITS:
             np.save(folder / f"{name}_{suffix}.npy", y[name], allow_pickle=False)
         info = _with_targets(_info(config, targets, parts), targets, y["train"])
+        notices += said
+        forms[output] = {"form": targets.form}
         infos.append(info | {"name": output or info["name"]})
+    told = {"notices": notices, "understood": {"inputs": {}, "targets": forms}}
     if len(infos) == 1:
-        return infos[0]
+        return infos[0] | told
     about = [{k: i[k] for k in ("name", "task", "classes", "class_names")} for i in infos]
     tasks = {each["name"]: each["task"] for each in about}
     joint = {"name": config.label, "task": SEVERAL, "class_names": None, "outputs": about}
-    return infos[0] | joint | {"classes": None, "traits": {"outputs": tasks}}
+    return infos[0] | told | joint | {"classes": None, "traits": {"outputs": tasks}}
 
 
 def _info(config: DatasetConfig, targets: Targets, parts: Mapping[str, Part]) -> dict[str, Any]:
@@ -136,7 +147,11 @@ def _write_input(
                 f"{stored}; give all of them one shape."
             )
     shape = _shape(stored if encoder is None else (encoder.width,), config)
-    dtype = np.dtype(np.uint8) if arrays["train"].dtype == np.uint8 else np.dtype(np.float32)
+    own = arrays["train"].dtype
+    pictures = name in raw["train"].pictures
+    dtype = own if pictures or own == np.uint8 else np.dtype(np.float32)
+    if own.kind not in "biuf" and own.name != "bfloat16":
+        raise ValueError(f"The inputs {name!r} hold {own}; allowed are real numbers and text.")
     for split, (source, rows) in parts.items():
         read = reading(arrays[source])
         writer = ArrayWriter(folder / f"{split}_{suffix}.npy", dtype, shape)
@@ -152,7 +167,7 @@ def _write_input(
             writer.append(values)
         writer.close()
     scale = 1 / 255 if dtype == np.uint8 else 1.0
-    traits = {}
+    traits: dict[str, Any] = {}
     if len(shape) == 1 and dtype != np.uint8:
         mean, variance = _moments(np.load(folder / f"train_{suffix}.npy", mmap_mode="r"))
         traits = {"mean": mean.tolist(), "variance": variance.tolist()}
@@ -238,4 +253,5 @@ def _write_language_model(
         np.save(folder / f"{split}_y.npy", y, allow_pickle=False)
         examples[split] = len(x)
     targets = Targets("language_model", vectorizer.size, None, {})
-    return {**_info(config, targets, parts), **_text_info(vectorizer), "examples": examples}
+    told = {"notices": [], "understood": {"inputs": {}, "targets": {"": {"form": "next token"}}}}
+    return {**_info(config, targets, parts), **_text_info(vectorizer), **told, "examples": examples}

@@ -1,4 +1,4 @@
-"""What a check found: a line of the report's section Checked, or one sentence that stops the run."""
+"""What a check found: a line of the section Checked, or one sentence that stops the run."""
 
 from __future__ import annotations
 

@@ -92,6 +92,8 @@ def _inputs(evidence: Evidence) -> str:
     scaled = (
         f", values multiplied by {scale:.6g}" if isinstance(scale, float) and scale != 1 else ""
     )
+    if values := info.get("values"):
+        scaled = f" ({values})"
     names = info.get("class_names")
     gives = f"; it tells apart {', '.join(map(str, names))}" if names and len(names) <= 30 else ""
     return f"It takes batches of {shape}, {info.get('dtype', 'float32')}{scaled}{gives}.\n"

@@ -20,7 +20,7 @@ from secateur.store.errors import StoreError
 from secateur.store.housekeeping import CollectReport, Entry, VerifyReport
 from secateur.store.manifest import STORE_FORMAT
 from secateur.store.settings import open_store
-from secateur.store.source import SourceDigest, package_digest, source_digest
+from secateur.store.source import SourceDigest, first_party_file, package_digest, source_digest
 
 __all__ = [
     "STORE_FORMAT",
@@ -35,6 +35,7 @@ __all__ = [
     "VerifyReport",
     "canonical_json",
     "digest_of",
+    "first_party_file",
     "open_store",
     "package_digest",
     "source_digest",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+VARIABLE = "SECATEUR_STORE"
+"""The setting that says where the store is."""
+
 
 def setting(name: str) -> str | None:
     """The environment variable `name`, else the same name in `.env`; None if unset or empty."""

@@ -6,11 +6,9 @@ import os
 import re
 
 from secateur.store.base import Store
-from secateur.store.environment import cache_folder, setting
+from secateur.store.environment import VARIABLE, cache_folder, setting
 from secateur.store.errors import StoreError
 from secateur.store.local import LocalStore
-
-VARIABLE = "SECATEUR_STORE"
 
 
 def open_store(location: str | os.PathLike[str] | None = None) -> Store:

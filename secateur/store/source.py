@@ -8,16 +8,18 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
-FIRST_PARTY = ("tasks", "secateur")
+from secateur.store.content import content_hash
+
+FIRST_PARTY = ("secateur",)
 """Top-level packages that `source_digest` follows."""
 
-BIG_FILE = 64 * 2**20
-"""Data files of a user's package above this many bytes count by size and date, not by content."""
+BESIDE = {("secateur", "flows"): "flows", ("secateur", "tasks"): "tasks"}
+"""Packages that lie beside `secateur` in a checkout; in an installation they lie inside it."""
 
 
 class SourceDigest(NamedTuple):
@@ -47,7 +49,8 @@ def source_digest(
         packages: names of the first-party packages.
 
     Returns:
-        The digest (64 hex digits, the same for the same code in any folder) and the files.
+        The digest (64 hex digits, the same for the same code in any folder, and in a checkout as
+        in an installation) and the files.
 
     Raises:
         ValueError: if `path` is not a Python file below `root`, or a file has a syntax error.
@@ -60,7 +63,7 @@ def source_digest(
     known = _remembered.get((start, base, names))
     if known is not None and known[0] == _stamps(known[0]):
         return known[1]
-    found = _digest(base, _closure([start], base, names))
+    found = _digest(base, _closure([start], base, names, BESIDE), BESIDE)
     # A module that appears changes its folder, so the folders count as well.
     _remembered[start, base, names] = (
         _stamps({*found.files, *(file.parent for file in found.files), base}),
@@ -69,7 +72,8 @@ def source_digest(
     return found
 
 
-_Stamps = dict[Path, tuple[int, int, int] | None]
+_Stamp = tuple[int, int, int, int]
+_Stamps = dict[Path, _Stamp | None]
 _remembered: dict[tuple[Path, Path, frozenset[str]], tuple[_Stamps, SourceDigest]] = {}
 """What was found before, with the stamps of all files and folders that it was found in."""
 
@@ -78,19 +82,28 @@ def _stamps(paths: Iterable[Path]) -> _Stamps:
     return {path: _stamp(path) for path in paths}
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> _Stamp | None:
     try:
-        status = path.stat()
+        return _of_status(path.stat())
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _of_status(status: os.stat_result) -> _Stamp:
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def first_party_file(module: str, root: str | os.PathLike[str]) -> Path:
+    """The file of a first-party module, such as `secateur.tasks.train`, below `root`."""
+    place = _place(Path(root), module.split("."), BESIDE)
+    return _module_file(place) or place.with_name(f"{place.name}.py")
 
 
 def package_digest(module: str) -> str:
     """Digest of a user's own code: the whole top-level package (or module file) of `module`.
 
-    Nothing is imported. Python files count by their syntax tree, all other files by content (above
-    64 MiB by size and date). Modules beside the package that it imports are followed too, unless
+    Nothing is imported. Python files count by their syntax tree, all other files by content.
+    Modules beside the package that it imports are followed too, unless
     it lies in an installation's `site-packages`.
 
     Args:
@@ -173,25 +186,18 @@ class _Parsed:
     registry: bool = False
 
 
-_parsed: dict[Path, tuple[tuple[int, int, int], _Parsed]] = {}
+_parsed: dict[Path, tuple[_Stamp, _Parsed]] = {}
 
 
 def _parse(path: Path) -> _Parsed:
-    status = path.stat()
-    stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+    if path.suffix != ".py":
+        return _Parsed(content_hash(path))
+    stamp = _of_status(path.stat())
     known = _parsed.get(path)
     if known is None or known[0] != stamp:
-        known = (stamp, _read_code(path) if path.suffix == ".py" else _read_data(path, status))
+        known = (stamp, _read_code(path))
         _parsed[path] = known
     return known[1]
-
-
-def _read_data(path: Path, status: os.stat_result) -> _Parsed:
-    if status.st_size > BIG_FILE:
-        mark = f"{status.st_size} {status.st_mtime_ns}".encode()
-        return _Parsed(hashlib.sha256(mark).hexdigest())
-    with path.open("rb") as file:
-        return _Parsed(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _read_code(path: Path) -> _Parsed:
@@ -300,9 +306,32 @@ def _says_registry(statement: ast.stmt) -> bool:
 
 # ---- all files of a closure --------------------------------------------------------------------
 
+_Beside = Mapping[tuple[str, str], str]
+"""Which packages inside another one lie beside it: see `BESIDE`."""
 
-def _closure(start: Iterable[Path], root: Path, packages: frozenset[str]) -> list[Path]:
+
+def _place(root: Path, module: Sequence[str], beside: _Beside) -> Path:
+    """Where the parts of a dotted name lie, without a suffix."""
+    folder = beside.get((module[0], module[1])) if len(module) > 1 else None
+    if folder is None or root.joinpath(*module[:2]).is_dir():
+        return root.joinpath(*module)
+    return root.joinpath(folder, *module[2:])
+
+
+def _module(root: Path, path: Path, beside: _Beside) -> tuple[str, ...]:
+    """The parts of the dotted name under which a file or folder is imported, with its suffix."""
+    parts = path.relative_to(root).parts
+    for package, folder in beside.items():
+        if parts[:1] == (folder,) and not root.joinpath(*package).is_dir():
+            return (*package, *parts[1:])
+    return parts
+
+
+def _closure(
+    start: Iterable[Path], root: Path, packages: frozenset[str], beside: _Beside | None = None
+) -> list[Path]:
     """Every first-party file that the files of `start` can reach."""
+    beside = beside or {}
     found: set[Path] = set()
     waiting = list(start)
     while waiting:
@@ -310,36 +339,39 @@ def _closure(start: Iterable[Path], root: Path, packages: frozenset[str]) -> lis
         if path in found:
             continue
         found.add(path)
-        folder = path.parent
-        while folder != root and root in folder.parents:  # every package's __init__ on the way
-            if (folder / "__init__.py").is_file():
-                waiting.append(folder / "__init__.py")
-            folder = folder.parent
+        parents = _module(root, path, beside)[:-1]
+        for depth in range(1, len(parents) + 1):  # every package's __init__ on the way
+            init = _place(root, parents[:depth], beside) / "__init__.py"
+            if init.is_file():
+                waiting.append(init)
         if path.suffix != ".py":
             continue
         parsed = _parse(path)
         if path.name == "__init__.py" and parsed.registry:
             waiting.extend(_folder(path.parent))
         for item in parsed.imports:
-            waiting.extend(_targets(item, path, root, packages))
+            waiting.extend(_targets(item, parents, root, packages, beside))
     return sorted(found)
 
 
-def _targets(item: _Import, path: Path, root: Path, packages: frozenset[str]) -> Iterator[Path]:
+def _targets(
+    item: _Import,
+    package: tuple[str, ...],
+    root: Path,
+    packages: frozenset[str],
+    beside: _Beside,
+) -> Iterator[Path]:
+    """Files that an import reaches from a module of `package`."""
+    base: tuple[str, ...] = ()
     if item.level:
-        base = path.parent
-        for _ in range(item.level - 1):
-            base = base.parent
-        if base != root and root not in base.parents:
+        if item.level > len(package) + 1:
             return
-    else:
-        base = root
-        if item.module.partition(".")[0] not in packages:
-            return
-    place = base
+        base = package[: len(package) - (item.level - 1)]
+    elif item.module.partition(".")[0] not in packages:
+        return
     parts = item.module.split(".") if item.module else []
-    for depth, part in enumerate(parts, start=1):
-        place = place / part
+    for depth, _ in enumerate(parts, start=1):
+        place = _place(root, (*base, *parts[:depth]), beside)
         file = _module_file(place)
         if file is None:
             if not place.is_dir():
@@ -351,17 +383,18 @@ def _targets(item: _Import, path: Path, root: Path, packages: frozenset[str]) ->
         if bound and file.name == "__init__.py" and _parse(file).lazy:
             yield from _folder(file.parent)
     for name in item.names or ():
-        yield from _taken(name, place)
+        yield from _taken(name, (*base, *parts), root, beside)
 
 
-def _taken(name: str, place: Path) -> Iterator[Path]:
-    """Files behind `name` in `from place import name`."""
+def _taken(name: str, package: tuple[str, ...], root: Path, beside: _Beside) -> Iterator[Path]:
+    """Files behind `name` in `from package import name`."""
+    place = _place(root, package, beside) if package else root
     init = place / "__init__.py"
     if name == "*":
         if init.is_file() and _parse(init).lazy:
             yield from _folder(place)
         return
-    submodule = _module_file(place / name)
+    submodule = _module_file(_place(root, (*package, name), beside))
     if submodule is not None:
         yield submodule
         if submodule.name == "__init__.py" and _parse(submodule).lazy:
@@ -377,10 +410,9 @@ def _module_file(place: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _digest(root: Path, files: Iterable[Path]) -> SourceDigest:
+def _digest(root: Path, files: Iterable[Path], beside: _Beside | None = None) -> SourceDigest:
+    named = sorted(("/".join(_module(root, file, beside or {})), file) for file in files)
     whole = hashlib.sha256()
-    ordered = sorted(files)
-    for file in ordered:
-        name = file.relative_to(root).as_posix()
+    for name, file in named:
         whole.update(f"{name}\0{_parse(file).digest}\n".encode("utf-8", "surrogatepass"))
-    return SourceDigest(whole.hexdigest(), ordered)
+    return SourceDigest(whole.hexdigest(), [file for _, file in named])

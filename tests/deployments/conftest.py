@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-SERVE = [sys.executable, "-m", "flows.cli", "serve"]
+SERVE = [sys.executable, "-m", "secateur.flows.cli", "serve"]
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 

@@ -45,7 +45,7 @@ def inbox():
 
 def _automations(environment, api, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", "automations", *arguments],
+        [sys.executable, "-m", "secateur.flows.cli", "automations", *arguments],
         env={**environment, "PREFECT_API_URL": api},
         capture_output=True,
         text=True,

@@ -14,11 +14,11 @@ from prefect.settings import PREFECT_API_URL
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
-from deployments.definitions import FILE, read_definitions, to_deployments
-from flows.compress_parameters import CompressParameters
-from flows.parameters import PruneParameters
-from flows.search_parameters import SearchParameters
-from flows.sweep_parameters import SweepParameters
+from secateur.flows.compress_parameters import CompressParameters
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.search_parameters import SearchParameters
+from secateur.flows.serving.definitions import FILE, read_definitions, to_deployments
+from secateur.flows.sweep_parameters import SweepParameters
 
 BY_NAME = {definition["name"]: definition for definition in read_definitions()}
 
@@ -122,8 +122,8 @@ import asyncio, os, sys
 from prefect.deployments.steps.core import run_steps
 from prefect.flows import load_flow_from_entrypoint
 os.chdir(asyncio.run(run_steps({steps}))["directory"])
-load_flow_from_entrypoint("flows.sweep.sweep")
-names = [name for name in sys.modules if name.split(".")[0] in ("flows", "tasks", "secateur")]
+load_flow_from_entrypoint("secateur.flows.sweep.sweep")
+names = [name for name in sys.modules if name.split(".")[0] == "secateur"]
 assert len(names) > 20
 for name in names:
     assert sys.modules[name].__file__.startswith(os.getcwd()), name
@@ -131,7 +131,7 @@ for name in names:
 
 
 def test_the_git_step_brings_the_code_that_then_runs(tmp_path, prefect_server):
-    (step,) = yaml.safe_load(FILE.read_text())["definitions"]["from_git"]
+    steps = yaml.safe_load(FILE.read_text())["definitions"]["from_git"]
     repository = tmp_path / "repository"
     for package in ("flows", "tasks", "secateur"):
         shutil.copytree(FILE.parents[1] / package, repository / package)
@@ -144,7 +144,7 @@ def test_the_git_step_brings_the_code_that_then_runs(tmp_path, prefect_server):
         "PREFECT_API_URL": PREFECT_API_URL.value(),
         "PYTHONPATH": "",
     }
-    code = FETCHED.format(steps=[step])
+    code = FETCHED.format(steps=steps)
     worker = tmp_path / "worker"
     worker.mkdir()
     subprocess.run([sys.executable, "-c", code], check=True, env=own, cwd=worker, timeout=120)

@@ -122,18 +122,6 @@ def _refused(environment, *arguments, **more):
     return result.returncode, line
 
 
-@pytest.mark.parametrize("name", ["flows/__init__.py", "tasks.py"])
-def test_modules_of_the_users_own_are_not_run_in_place_of_ours(name, tmp_path, monkeypatch):
-    from deployments.serve import serve
-
-    (tmp_path / "flows").mkdir()  # without a module inside it is in nobody's way
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / name).write_text("raise ImportError('a module of the user')")
-    module = name.partition("/")[0].removesuffix(".py")
-    with pytest.raises(ValueError, match=f"has a module '{module}' of its own .* another folder"):
-        serve(print, port=1)
-
-
 def test_bad_addresses_are_one_sentence(environment):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

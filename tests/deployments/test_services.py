@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.definitions import FILE
+from secateur.flows.serving.definitions import FILE
 from tests.deployments.conftest import Api, free_port, process, until
 
 pytest.importorskip("s3fs")
@@ -102,7 +102,7 @@ def cluster(home, environment, postgres, bucket):
         for command in (
             [*PREFECT, "work-pool", "create", "secateur", "--type", "process"],
             [*PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", str(FILE)],
-            [sys.executable, "-m", "flows.cli", "automations"],
+            [sys.executable, "-m", "secateur.flows.cli", "automations"],
         ):
             done = subprocess.run(command, env=client, capture_output=True, text=True, timeout=180)
             assert done.returncode == 0, done.stdout + done.stderr
@@ -167,7 +167,7 @@ def _trials(api, state):
 def test_a_sweep_survives_the_loss_of_a_worker(home, cluster, postgres):
     api = Api(cluster["PREFECT_API_URL"])
     output = home / "sweep"
-    command = [sys.executable, "-m", "flows.cli", "sweep", "--runner", "deployment"]
+    command = [sys.executable, "-m", "secateur.flows.cli", "sweep", "--runner", "deployment"]
     command += ["--sweep.target.ratio", "0.5,0.7,0.9,0.95", "--importance.criterion", "magnitude"]
     command += ["--train.epochs", "2", "--fine_tune.epochs", "60", "--output", str(output)]
     with _worker("one", home, cluster) as one, _worker("two", home, cluster) as two:

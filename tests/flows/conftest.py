@@ -23,7 +23,7 @@ QUICK = {
 @pytest.fixture
 def quick(tmp_path, prefect_server):
     """Calls the flow with few epochs; its output goes to a folder of the test's own."""
-    from flows.prune import prune
+    from secateur.flows.prune import prune
 
     def run(**changes):
         return prune(**{**QUICK, "output": tmp_path / "out", **changes})
@@ -34,7 +34,7 @@ def quick(tmp_path, prefect_server):
 @pytest.fixture(scope="session")
 def _ran(tmp_path_factory, prefect_server):
     """The store after one call of the flow, and its report."""
-    from flows.prune import prune
+    from secateur.flows.prune import prune
 
     folder = tmp_path_factory.mktemp("ran")
     with pytest.MonkeyPatch.context() as patch:
@@ -64,7 +64,7 @@ def shared_store(_store_of_module, monkeypatch):
 @pytest.fixture
 def command(tmp_path):
     """Starts `secateur prune` in a process, with a Prefect data base of the test's own."""
-    module = [sys.executable, "-m", "flows.prune"]
+    module = [sys.executable, "-m", "secateur.flows.prune"]
 
     def start(*arguments, cwd=None, script=module, **environment):
         own = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), **environment}
@@ -84,8 +84,8 @@ def command(tmp_path):
 @pytest.fixture
 def ask(monkeypatch):
     """Has a person answer; gives what they were shown."""
-    import tasks.approval
-    from flows.terminal import Terminal
+    import secateur.tasks.approval
+    from secateur.flows.terminal import Terminal
 
     shown = []
 
@@ -99,7 +99,7 @@ def ask(monkeypatch):
             shown.append(console.file.getvalue())
             return agreed
 
-        monkeypatch.setattr(tasks.approval, "askers", [asked])
+        monkeypatch.setattr(secateur.tasks.approval, "askers", [asked])
         return shown
 
     return answer

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from flows.arguments import Flags
-from flows.parameters import PruneParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.parameters import PruneParameters
 
 RATIO = ["--target.ratio", "0.9"]
 
@@ -278,7 +278,7 @@ def test_unknown_and_shortened_flags_are_refused(flag, read, capsys):
 
 
 def test_the_help_says_what_to_write(capsys):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     for command in ("prune", "sweep"):
         with pytest.raises(SystemExit):
@@ -298,9 +298,9 @@ def test_the_environment_gives_no_parameters(read, monkeypatch):
 def test_reading_parameters_imports_no_tensorflow():
     code = (
         "import argparse, sys\n"
-        "from flows.arguments import Flags\n"
-        "from flows.parameters import PruneParameters\n"
-        "import flows.cli, flows.terminal\n"
+        "from secateur.flows.arguments import Flags\n"
+        "from secateur.flows.parameters import PruneParameters\n"
+        "import secateur.flows.cli, secateur.flows.terminal\n"
         "parser = argparse.ArgumentParser()\n"
         "flags = Flags(PruneParameters, parser)\n"
         "flags.read(parser.parse_args(['--target.ratio', '0.9'])).resolved()\n"

@@ -58,7 +58,7 @@ BAD = [
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) or "none" for a, _ in BAD])
 def test_bad_parameters_are_refused_without_tensorflow(arguments, message, capsys):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     assert main(["prune", *arguments]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
@@ -146,7 +146,7 @@ def test_a_diverging_training_fails_with_the_epoch_and_a_way_out(wrong_model, qu
 
 
 def test_a_failed_run_exits_with_1_and_one_sentence(tmp_path, monkeypatch, capsys, prefect_server):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("SECATEUR_STORE", str(tmp_path / "file" / "store"))

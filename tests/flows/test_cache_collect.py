@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from flows.cache_collect import cache_collect
+from secateur.flows.cache_collect import cache_collect
 from secateur.store import digest_of, open_store
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.arguments import Flags
-from flows.command_line import command_line
-from flows.parameters import PruneParameters
+from secateur.flows.arguments import Flags
+from secateur.flows.command_line import command_line
+from secateur.flows.parameters import PruneParameters
 
 CASES = [
     {"target": {"ratio": 0.9}},

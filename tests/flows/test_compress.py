@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from flows.compress import find_compressed
-from flows.compress_parameters import CompressParameters
-from flows.pipeline import look_up
 from secateur.evaluation.runtimes import open_model
+from secateur.flows.compress import find_compressed
+from secateur.flows.compress_parameters import CompressParameters
+from secateur.flows.pipeline import look_up
 from secateur.report.compress import CompressReport, compress_markdown
 
 
 @pytest.mark.slow
 def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_server):
-    from flows.compress import compress
+    from secateur.flows.compress import compress
 
     given = {
         "train": {"epochs": 2},

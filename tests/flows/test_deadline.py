@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from flows.arguments import explain
-from flows.parameters import PruneParameters
+from secateur.flows.arguments import explain
+from secateur.flows.parameters import PruneParameters
 
 LENGTHS = {
     "90s": 90,
@@ -42,9 +42,9 @@ def test_what_is_no_length_of_time_is_refused_in_one_sentence(bad):
 def test_the_forms_of_the_ui_show_a_field_for_text():
     from prefect.utilities.callables import parameter_schema
 
-    from flows.compress import compress
-    from flows.prune import prune
-    from flows.transfer import transfer
+    from secateur.flows.compress import compress
+    from secateur.flows.prune import prune
+    from secateur.flows.transfer import transfer
 
     for flow in (prune, transfer, compress):
         field = parameter_schema(flow).properties["deadline"]
@@ -54,8 +54,8 @@ def test_the_forms_of_the_ui_show_a_field_for_text():
 
 @pytest.mark.slow
 def test_a_compression_has_a_deadline_too(prefect_server, monkeypatch):
-    from flows import compress
-    from tasks.deadline import Halt
+    from secateur.flows import compress
+    from secateur.tasks.deadline import Halt
 
     class Reached(Exception):  # noqa: N818  (no error)
         pass
@@ -82,7 +82,7 @@ def test_a_run_stops_at_its_deadline_and_goes_on_to_the_same_weights(
     import keras
 
     from secateur.models.weights import content_digest
-    from tasks import progress
+    from secateur.tasks import progress
 
     class Display:
         begun: list = []  # noqa: RUF012

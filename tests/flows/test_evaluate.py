@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.evaluate_parameters import EvaluateParameters
+from secateur.flows.evaluate_parameters import EvaluateParameters
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def foreign(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_store")
 def test_files_of_other_tools_are_measured_alike(foreign, prefect_server):
-    from flows.evaluate import evaluate
+    from secateur.flows.evaluate import evaluate
 
     found = [evaluate(model=foreign / f"model.{kind}") for kind in ("keras", "tflite", "onnx")]
     assert [each.runtime for each in found] == ["keras", "litert", "onnxruntime"]
@@ -41,7 +41,7 @@ def test_files_of_other_tools_are_measured_alike(foreign, prefect_server):
 def test_a_file_that_does_not_fit_the_data_is_refused_in_one_sentence(tmp_path, prefect_server):
     import keras
 
-    from flows.evaluate import evaluate
+    from secateur.flows.evaluate import evaluate
 
     for shape, classes, said in (((5,), 10, "does not take the inputs"), ((28, 28, 1), 7, "gives")):
         layers = [keras.layers.Flatten(), keras.layers.Dense(classes)]

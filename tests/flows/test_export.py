@@ -8,11 +8,11 @@ import json
 import jsonschema
 import pytest
 
-from flows.parameters import PruneParameters
-from flows.pipeline import find
 from secateur.datasets.dataset import Dataset
 from secateur.evaluation.machine import cores
 from secateur.evaluation.runtimes import open_model
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.pipeline import find
 from secateur.report.speed import verdict
 from secateur.store import open_store
 

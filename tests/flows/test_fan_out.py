@@ -11,10 +11,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Failed
 
-from flows import fan_out
-from flows.fan_out import run_as_deployments
-from flows.trials import Job, Result
-from tasks import connection
+from secateur.flows import fan_out
+from secateur.flows.fan_out import run_as_deployments
+from secateur.flows.trials import Job, Result
+from secateur.tasks import connection
 
 
 @pytest.fixture

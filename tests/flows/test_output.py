@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flows.compress_parameters import CompressParameters
-from flows.parameters import PruneParameters
-from flows.search_parameters import SearchParameters, SensitivityParameters
-from flows.sweep_parameters import SweepParameters
+from secateur.flows.compress_parameters import CompressParameters
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.search_parameters import SearchParameters, SensitivityParameters
+from secateur.flows.sweep_parameters import SweepParameters
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.parameters import DEFAULT_EPOCHS, PruneParameters
+from secateur.flows.parameters import DEFAULT_EPOCHS, PruneParameters
 
 
 @pytest.fixture

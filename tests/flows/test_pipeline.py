@@ -6,8 +6,8 @@ import inspect
 
 import pytest
 
-from flows.parameters import PruneParameters
-from flows.pipeline import wire, wire_explained
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.pipeline import wire, wire_explained
 from secateur.store import Reference
 
 

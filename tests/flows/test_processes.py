@@ -20,7 +20,7 @@ def test_a_cached_run_imports_no_tensorflow(tmp_path, command):
     first = command(*arguments, "--output", str(tmp_path / "a"))
     assert first.wait(timeout=240) == 0, first.stdout.read()
     code = (
-        "import sys; from flows.cli import main\n"
+        "import sys; from secateur.flows.cli import main\n"
         f"assert main(['prune', *{arguments!r}, '--output', {str(tmp_path / 'b')!r}]) == 0\n"
         "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
     )

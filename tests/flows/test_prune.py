@@ -80,10 +80,10 @@ def test_globs_that_match_nothing_are_refused_before_training(quick):
 
 
 def test_nothing_that_a_run_uses_is_collected_before_its_end(ran, quick, monkeypatch):
-    import flows.prune
+    import secateur.flows.prune
     from secateur.store import open_store
 
-    write = flows.prune.report
+    write = secateur.flows.prune.report
     held = []
 
     def collect_first(*arguments):
@@ -91,7 +91,7 @@ def test_nothing_that_a_run_uses_is_collected_before_its_end(ran, quick, monkeyp
         held.append((found.pinned, found.removed))
         return write(*arguments)
 
-    monkeypatch.setattr(flows.prune, "report", collect_first)
+    monkeypatch.setattr(secateur.flows.prune, "report", collect_first)
     quick()
     assert held == [(len(STAGES), [])]
     assert len(open_store().collect(max_bytes=0).removed) == len(STAGES)

@@ -7,7 +7,7 @@ import io
 import pytest
 from prefect.exceptions import CancelledRun
 
-from flows.cli import main
+from secateur.flows.cli import main
 
 
 def test_only_what_was_approved_is_written(ran, quick, ask, tmp_path):
@@ -41,11 +41,12 @@ def test_the_command_refuses_to_ask_nobody(command, monkeypatch, tmp_path, capsy
      ("mae", False, 60.0, True), ("auc", True, 0.4, True)],
 )  # fmt: skip
 def test_an_error_shall_stay_below_the_bar(metric, higher, value, low, monkeypatch):
-    from tasks.announce import announce
+    from secateur.tasks.announce import announce
 
     sent = []
     monkeypatch.setattr(
-        "tasks.announce.emit_event", lambda event, **rest: sent.append((event, rest["payload"]))
+        "secateur.tasks.announce.emit_event",
+        lambda event, **rest: sent.append((event, rest["payload"])),
     )
     announce(value, 0.9, 50.0 if metric == "mae" else 0.5, {}, metric, higher)
     assert [event for event, _ in sent[1:]] == ["secateur.accuracy.low"] * low
@@ -56,7 +57,7 @@ def test_an_error_shall_stay_below_the_bar(metric, higher, value, low, monkeypat
 def test_the_bar_decides_on_the_event(ran, quick, monkeypatch):
     sent = []
     monkeypatch.setattr(
-        "tasks.announce.emit_event", lambda event, **rest: sent.append((event, rest))
+        "secateur.tasks.announce.emit_event", lambda event, **rest: sent.append((event, rest))
     )
     report = quick(publish={"accuracy_bar": 0.0})
     quick(publish={"accuracy_bar": 1.0})

@@ -77,7 +77,7 @@ def test_sparsegpt_chooses_and_rewrites_in_the_stage_prune(quick):
 def test_the_command_runs_with_every_criterion(criterion, tmp_path, capsys):
     import json
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     target = ["--target.ratio", "0.5"]
     if BUILT_IN[criterion].kind == "method":
@@ -95,7 +95,7 @@ def test_the_command_runs_with_batchnorm_scale(tmp_path, capsys, prefect_server)
     """It needs BatchNormalization, which `simple_net` does not have: there it is refused."""
     import json
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     arguments = ["--target.ratio", "0.3", "--importance.criterion", "batchnorm_scale"]
     arguments += ["--train.epochs", "1", "--fine_tune.epochs", "1"]

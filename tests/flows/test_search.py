@@ -16,7 +16,7 @@ from secateur.report.search import SearchReport
 @pytest.fixture
 def searched(tmp_path, shared_store, prefect_server):
     """Calls the flow with few epochs."""
-    from flows.search import search
+    from secateur.flows.search import search
 
     def run(**changes):
         groups = {
@@ -65,8 +65,8 @@ def test_the_same_search_again_trains_nothing(searched):
 
 
 def test_the_config_gives_the_same_model_again(searched, tmp_path):
-    from flows.parameters import PruneParameters
-    from flows.prune import prune
+    from secateur.flows.parameters import PruneParameters
+    from secateur.flows.prune import prune
 
     report = searched()
     before = _entries()
@@ -139,7 +139,7 @@ def test_the_most_accurate_model_that_fits(searched):
     ],
 )
 def test_the_usual_pattern_lowers_what_is_asked_for(asked, pattern):
-    from flows.search_parameters import SearchParameters
+    from secateur.flows.search_parameters import SearchParameters
 
     p = SearchParameters.model_validate(asked)
     assert p.target.pattern == (pattern,)
@@ -182,7 +182,7 @@ def test_a_limit_on_latency_is_looked_for_where_the_table_says(searched):
 def test_a_latency_that_nothing_can_measure(monkeypatch, tmp_path, capsys):
     import importlib.util
 
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     arguments = ["--budget.latency_ms", "2", "--target.pattern", "channel"]
@@ -222,7 +222,7 @@ def test_where_nothing_is_sure_the_likeliest_is_taken_and_said_to_be(searched, t
 
 
 def test_sensitivity_is_printed_and_drawn(tmp_path, shared_store, capsys, prefect_server):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     out = tmp_path / "out"
     arguments = ["sensitivity", "--train.epochs", "2", "--seed", "1", "--output", str(out)]
@@ -281,7 +281,7 @@ def test_sensitivity_is_printed_and_drawn(tmp_path, shared_store, capsys, prefec
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(arguments, sentence, tmp_path, capsys):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     out = tmp_path / "out"
     assert main(["search", *arguments, "--output", str(out)]) == 2

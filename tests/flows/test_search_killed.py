@@ -25,7 +25,7 @@ def test_killed_and_started_again_no_trial_is_lost_or_repeated(command, tmp_path
     arguments += ["--search.trials", str(TRIALS), "--search.fresh_seeds", "1"]
     arguments += ["--train.epochs", "1", "--fine_tune.epochs", "2", "--search.rungs", "1"]
     arguments += ["--output", str(out)]
-    script = [sys.executable, "-m", "flows.search"]
+    script = [sys.executable, "-m", "secateur.flows.search"]
 
     first = command(*arguments, script=script)
     until = time.monotonic() + 120

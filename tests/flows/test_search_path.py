@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flows.search_path import Path
+from secateur.flows.search_path import Path
 from secateur.search.bisection import Bisection
 from secateur.search.candidate import Outcome
 from secateur.search.curves import Sensitivity
@@ -13,7 +13,7 @@ from secateur.search.goal import Goal
 from secateur.search.noise import Estimate
 from secateur.search.schema import Prediction, Waypoint, Waypoints
 from secateur.sparsity.config import TargetConfig
-from tasks.search_report import StepFound
+from secateur.tasks.search_report import StepFound
 
 NUMBER = 40
 FIRST, FRESH = [0], [1000]

@@ -23,7 +23,7 @@ def _health(url):
 def _start(tmp_path, then):
     """A process that starts a server, prints its address, and goes on with `then`."""
     code = (
-        "from flows.server import prefect_server\n"
+        "from secateur.flows.server import prefect_server\n"
         "from prefect.settings import PREFECT_API_URL\n"
         "with prefect_server() as wait:\n"
         f"    wait(); print(PREFECT_API_URL.value(), flush=True); {then}\n"
@@ -63,7 +63,7 @@ def test_two_servers_on_the_same_new_data_base_both_start(tmp_path):
 def test_a_configured_server_is_used(tmp_path, prefect_server):
     from prefect.settings import PREFECT_API_URL
 
-    from flows import server
+    from secateur.flows import server
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "Server", None)  # none is started
@@ -76,7 +76,7 @@ def test_a_configured_server_is_used(tmp_path, prefect_server):
 def test_a_configured_server_that_is_not_there_is_told_at_once():
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.server import ServerError, prefect_server
+    from secateur.flows.server import ServerError, prefect_server
 
     nobody = "http://127.0.0.1:9/api"
     with (

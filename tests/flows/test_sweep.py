@@ -22,7 +22,7 @@ SHARED = {name: group for name, group in QUICK.items() if name != "target"}
 @pytest.fixture
 def sweep(tmp_path, prefect_server):
     """Calls the flow with few epochs."""
-    from flows.sweep import sweep
+    from secateur.flows.sweep import sweep
 
     def run(grid=GRID, **changes):
         return sweep(sweep=grid, **{**SHARED, "output": tmp_path / "out", **changes})
@@ -32,7 +32,7 @@ def sweep(tmp_path, prefect_server):
 
 @pytest.fixture(scope="module")
 def _swept(tmp_path_factory, prefect_server):
-    from flows.sweep import sweep
+    from secateur.flows.sweep import sweep
 
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
@@ -200,7 +200,7 @@ def test_a_dask_cluster_that_does_not_answer_is_a_sentence(sweep):
 
 
 def test_the_command_prints_the_front(ran, tmp_path, capsys):
-    from flows.cli import main
+    from secateur.flows.cli import main
 
     arguments = ["--sweep.target.ratio", "0.5,0.9", "--importance.criterion", "magnitude"]
     arguments += ["--train.epochs", "2", "--fine_tune.epochs", "1", "--seed", "1"]

@@ -7,9 +7,9 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from flows.arguments import explain
-from flows.parameters import PruneParameters
-from flows.sweep_parameters import SweepParameters
+from secateur.flows.arguments import explain
+from secateur.flows.parameters import PruneParameters
+from secateur.flows.sweep_parameters import SweepParameters
 
 
 def _grid(sweep, **groups):

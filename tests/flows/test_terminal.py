@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.terminal import Terminal, quiet_logs
 from secateur.evaluation.schema import Cost, FileSize
+from secateur.flows.terminal import Terminal, quiet_logs
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
 
@@ -107,7 +107,7 @@ def test_the_result_is_a_table_a_sentence_and_a_place(report, capsys, monkeypatc
 
 
 def test_the_table_fits_a_narrow_terminal(report, capsys, monkeypatch):
-    monkeypatch.setattr("flows.terminal._results", lambda: Console(width=80))
+    monkeypatch.setattr("secateur.flows.terminal._results", lambda: Console(width=80))
     Terminal(_console()).show(report, Path("/out"))
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines) <= 80
@@ -130,7 +130,7 @@ def test_warnings_of_the_pipeline_are_shown_and_all_else_is_not(monkeypatch):
         quiet_logs(console)
         logging.getLogger("secateur.training.checkpoint").warning("a checkpoint is damaged")
         logging.getLogger("secateur.store").info("a detail")
-        logging.getLogger("tasks.stage").error("a stage failed")
+        logging.getLogger("secateur.tasks.stage").error("a stage failed")
         logging.getLogger("prefect").error("of prefect")
     finally:
         for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):

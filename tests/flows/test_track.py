@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from flows.cli import main
+from secateur.flows.cli import main
 
 mlflow = pytest.importorskip("mlflow", reason="the package mlflow-skinny is missing")
 
@@ -39,7 +39,7 @@ def test_a_run_is_in_mlflow_with_its_curves_and_files(quick, client, tmp_path):
 
 @pytest.mark.slow
 def test_each_trial_of_a_sweep_is_a_run(client, tmp_path, prefect_server):
-    from flows.sweep import sweep
+    from secateur.flows.sweep import sweep
 
     report = sweep(
         sweep={"target": {"ratio": [0.5, 0.9]}},

@@ -19,8 +19,8 @@ QUICK = {
 @pytest.fixture
 def moved(ran, tmp_path, prefect_server):
     """Calls the flow on the model that a quick run of `prune` gave."""
-    from flows.prune import prune
-    from flows.transfer import transfer
+    from secateur.flows.prune import prune
+    from secateur.flows.transfer import transfer
     from tests.flows.conftest import QUICK as PRUNED
 
     prune(**PRUNED, output=tmp_path / "pruned")
@@ -81,7 +81,7 @@ def test_what_was_not_pruned_or_does_not_fit_is_refused(moved, ran, tmp_path):
     def trained():
         return [entry.stage for entry in open_store().list()].count("fine_tune")
 
-    from flows.transfer import transfer
+    from secateur.flows.transfer import transfer
 
     before = trained()
     dense = keras.Sequential(

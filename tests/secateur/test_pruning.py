@@ -237,7 +237,8 @@ def test_importing_secateur_imports_no_tensorflow():
         "heavy = ('tensorflow', 'keras', 'numpy', 'prefect', 'pydantic')\n"
         "print([m for m in heavy if m in sys.modules])\n"
         "secateur.prune\n"
-        "print([m for m in sys.modules if m.partition('.')[0] in ('prefect', 'flows', 'tasks')])"
+        "above = ('prefect', 'secateur.flows', 'secateur.tasks')\n"
+        "print([m for m in sys.modules if m.startswith(above)])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["[]", "[]"]

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 def main() -> None:
     order = json.load(sys.stdin)
-    stage = getattr(importlib.import_module(f"tasks.{order['stage']}"), order["stage"])
+    stage = getattr(importlib.import_module(f"secateur.tasks.{order['stage']}"), order["stage"])
     hints = get_type_hints(stage.task.fn.__wrapped__)
     references = []
     for call in order["calls"]:
@@ -26,7 +26,7 @@ def main() -> None:
     files = {
         name: module.__file__
         for name, module in sys.modules.items()
-        if name.partition(".")[0] in ("tasks", "secateur", "flows", "deployments")
+        if name.partition(".")[0] == "secateur"
     }
     print(json.dumps({"references": references, "files": files}))
 

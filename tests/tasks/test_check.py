@@ -6,9 +6,9 @@ import pytest
 
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
+from secateur.tasks.check import check
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.check import check
 
 
 def _check(data, target, **model):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tasks import connection, progress
-from tasks.connection import insist, lost, said, shown_only
-from tasks.progress import counted
+from secateur.tasks import connection, progress
+from secateur.tasks.connection import insist, lost, said, shown_only
+from secateur.tasks.progress import counted
 
 ASKED = httpx.Request("POST", "http://127.0.0.1:1/api/flow_runs/filter")
 GONE = httpx.ConnectError("All connection attempts failed")

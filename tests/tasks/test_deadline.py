@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 
 from secateur.store import digest_of, open_store
-from tasks import stage as stage_module
-from tasks.deadline import Halt, deadline
-from tasks.stage import Product, Stage, read
+from secateur.tasks import stage as stage_module
+from secateur.tasks.deadline import Halt, deadline
+from secateur.tasks.stage import Product, Stage, read
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that stands still at `clock.now` seconds."""
     fake = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("tasks.deadline.time", SimpleNamespace(monotonic=lambda: fake.now))
+    monkeypatch.setattr("secateur.tasks.deadline.time", SimpleNamespace(monotonic=lambda: fake.now))
     return fake
 
 

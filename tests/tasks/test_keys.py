@@ -15,19 +15,19 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
+from secateur.tasks.correct import correct
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.explain import explain
+from secateur.tasks.export import export
+from secateur.tasks.fine_tune import fine_tune
+from secateur.tasks.importance import importance
+from secateur.tasks.load_data import load_data
+from secateur.tasks.measure import measure
+from secateur.tasks.prune import prune
+from secateur.tasks.train import train
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.correct import correct
-from tasks.evaluate import evaluate
-from tasks.explain import explain
-from tasks.export import export
-from tasks.fine_tune import fine_tune
-from tasks.importance import importance
-from tasks.load_data import load_data
-from tasks.measure import measure
-from tasks.prune import prune
-from tasks.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = (load_data, train, importance, prune, correct, fine_tune, evaluate, export, measure, explain)
@@ -97,7 +97,7 @@ def copied(tmp_path_factory):
 def tree(copied, monkeypatch):
     """A copy of the code, of which the stages take their digests; edits are taken back."""
     before = {path: path.read_bytes() for path in copied.rglob("*.py")}
-    monkeypatch.setattr("tasks.stage.ROOT", copied)
+    monkeypatch.setattr("secateur.tasks.stage.ROOT", copied)
     yield copied
     for path, text in before.items():
         if path.read_bytes() != text:
@@ -231,24 +231,24 @@ def test_every_input_counts(name, change):
 
 def test_versions_count(monkeypatch):
     before = _keys()
-    from tasks.stage import versions
+    from secateur.tasks.stage import versions
 
     newer = {**versions(), "keras": "99.0"}
-    monkeypatch.setattr("tasks.stage.versions", lambda: newer)
+    monkeypatch.setattr("secateur.tasks.stage.versions", lambda: newer)
     assert _changed(before) == ALL
 
 
 def test_the_machine_counts_where_something_is_measured(monkeypatch):
     before = _keys()
     elsewhere = {**machine(), "processor": "another"}
-    monkeypatch.setattr("tasks.measure.machine", lambda: elsewhere)
+    monkeypatch.setattr("secateur.tasks.measure.machine", lambda: elsewhere)
     assert _changed(before) == {"measure"}
 
 
 def test_the_versions_of_the_runtimes_count_where_files_are_written(monkeypatch):
     before = _keys()
     newer = {**runtimes(), "tf2onnx": "99.0"}
-    monkeypatch.setattr("tasks.export.runtimes", lambda: newer)
+    monkeypatch.setattr("secateur.tasks.export.runtimes", lambda: newer)
     assert _changed(before) == {"export"}
 
 

@@ -12,15 +12,15 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import digest_of, open_store
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.fine_tune import fine_tune
+from secateur.tasks.importance import importance
+from secateur.tasks.prune import prune
+from secateur.tasks.report import gather
+from secateur.tasks.train import train
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
-from tasks.evaluate import evaluate
-from tasks.fine_tune import fine_tune
-from tasks.importance import importance
-from tasks.prune import prune
-from tasks.report import gather
-from tasks.train import train
 from tests.secateur.training.nets import OUTPUTS, split
 
 

@@ -8,8 +8,8 @@ import pytest
 from prefect import flow, get_client, task
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from tasks import progress
-from tasks.progress import epochs_shown
+from secateur.tasks import progress
+from secateur.tasks.progress import epochs_shown
 
 
 class Display:

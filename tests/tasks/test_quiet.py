@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from tasks import quiet
+from secateur.tasks import quiet
 
 
 @pytest.mark.slow
 def test_tensorflow_starts_without_a_word():
-    code = "from tasks.quiet import import_tensorflow; import_tensorflow(); import_tensorflow()"
+    code = "from secateur.tasks.quiet import import_tensorflow as start; start(); start()"
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, timeout=120, check=True

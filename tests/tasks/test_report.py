@@ -11,18 +11,18 @@ from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 
-from flows.parameters import PruneParameters
+from secateur.flows.parameters import PruneParameters
 from secateur.models.config import ModelConfig
 from secateur.models.files import load_model
 from secateur.models.weights import content_digest
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.explain import explain
+from secateur.tasks.report import report
+from secateur.tasks.train import train
 from secateur.training.config import TrainConfig
-from tasks.evaluate import evaluate
-from tasks.explain import explain
-from tasks.report import report
-from tasks.train import train
 
 
 @pytest.fixture

@@ -18,22 +18,22 @@ from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, open_store
+from secateur.tasks.deadline import deadline
+from secateur.tasks.export import export
+from secateur.tasks.fine_tune import fine_tune
+from secateur.tasks.fine_tune_dynamic import fine_tune_dynamic
+from secateur.tasks.fine_tune_gradual import fine_tune_gradual
+from secateur.tasks.fine_tune_head import fine_tune_head
+from secateur.tasks.fine_tune_rung import fine_tune_rung
+from secateur.tasks.importance import importance
+from secateur.tasks.prune import prune
+from secateur.tasks.stage import read
+from secateur.tasks.train import train
+from secateur.tasks.transfer import transfer
 from secateur.training.checkpoint import Checkpoint
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.fit_config import FitConfig
-from tasks.deadline import deadline
-from tasks.export import export
-from tasks.fine_tune import fine_tune
-from tasks.fine_tune_dynamic import fine_tune_dynamic
-from tasks.fine_tune_gradual import fine_tune_gradual
-from tasks.fine_tune_head import fine_tune_head
-from tasks.fine_tune_rung import fine_tune_rung
-from tasks.importance import importance
-from tasks.prune import prune
-from tasks.stage import read
-from tasks.train import train
-from tasks.transfer import transfer
 from tests.tasks.conftest import store_small_data
 
 EPOCHS = 4

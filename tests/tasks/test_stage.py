@@ -12,18 +12,18 @@ from prefect.states import Failed
 
 from secateur.datasets.load import DownloadError
 from secateur.store import StoreError, digest_of, open_store
+from secateur.tasks import stage as stage_module
+from secateur.tasks.evaluate import evaluate
+from secateur.tasks.explain import explain
+from secateur.tasks.fine_tune import fine_tune
+from secateur.tasks.importance import importance
+from secateur.tasks.load_data import load_data
+from secateur.tasks.progress import displays
+from secateur.tasks.prune import prune
+from secateur.tasks.report import report
+from secateur.tasks.stage import Product, Stage, can_pass, read
+from secateur.tasks.train import train
 from secateur.training.fit import DivergedError
-from tasks import stage as stage_module
-from tasks.evaluate import evaluate
-from tasks.explain import explain
-from tasks.fine_tune import fine_tune
-from tasks.importance import importance
-from tasks.load_data import load_data
-from tasks.progress import displays
-from tasks.prune import prune
-from tasks.report import report
-from tasks.stage import Product, Stage, can_pass, read
-from tasks.train import train
 
 
 class ResourceExhaustedError(Exception):

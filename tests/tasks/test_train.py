@@ -6,8 +6,8 @@ import pytest
 
 from secateur.models.config import ModelConfig
 from secateur.store import Reference, open_store
+from secateur.tasks.train import train
 from secateur.training.config import TrainConfig
-from tasks.train import train
 
 
 def _train(data: Reference, **arguments):

@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.raw import ROWS, Raw, spool
-
-_SPLITS = {"train", "validation", "test"}
+from secateur.datasets.split_names import NAMES, by_split, measured
 
 
 def read(config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
@@ -26,14 +25,15 @@ def read(config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     assert name is not None
     given = _call(name)
     splits = given if isinstance(given, Mapping) else {"train": given}
-    if "train" not in splits or not set(splits) <= _SPLITS:
+    own = by_split(map(str, splits), f"dataset.factory {name!r}")
+    if "train" not in own or not {*own} - {config.test_split} <= {*NAMES.values()}:
         raise ValueError(
             f"dataset.factory {name!r} gave the splits {', '.join(map(str, splits))}; allowed are "
             "train, validation and test, and train has to be there."
         )
     return {
-        split: spool(_batches(data, name), scratch / split, f"the split {split} of {name!r}")
-        for split, data in splits.items()
+        split: spool(_batches(splits[key], name), scratch / split, f"the split {key} of {name!r}")
+        for split, key in measured(own, config).items()
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from secateur.datasets.sources.images import is_image
+from secateur.datasets.pictures.heads import is_image
 
 Record = tuple[Path, int, bytes]
 """File, number in it from 1, and bytes."""
@@ -26,7 +26,7 @@ class Key:
         first: And the first record of each, as `record 3 of 'a.tfrecord'`.
         images: Records whose bytes begin as a picture does.
         sizes: Of bytes: how many they are -> records.
-        binary: Whether some bytes are no text.
+        binary: The first record whose bytes are no text; empty where there is none.
         value: A whole number that all records have; None where they differ.
     """
 
@@ -35,7 +35,7 @@ class Key:
     first: dict[int, str] = field(default_factory=dict)
     images: int = 0
     sizes: Counter[int] = field(default_factory=Counter)
-    binary: bool = False
+    binary: str = ""
     value: int | None = None
 
 
@@ -61,9 +61,8 @@ def scan(records: Iterable[Record]) -> tuple[dict[str, Key], int]:
             ) from error
         found = example.features.feature
         for name in {*keys, *found}:
-            feature = found[name] if name in found else None
-            kind = feature.WhichOneof("kind") if feature is not None else None
-            values = getattr(feature, kind).value if kind else ()
+            kind = found[name].WhichOneof("kind") if name in found else None
+            values: Sequence = getattr(found[name], kind).value if kind else []
             if name not in keys:
                 if not len(values):
                     continue
@@ -91,8 +90,8 @@ def _note(key: Key, kind: str | None, values: Sequence, where: str) -> None:
         key.sizes[len(content)] += 1
         if is_image(content):
             key.images += 1
-        elif not key.binary:
-            key.binary = _is_binary(content)
+        elif not key.binary and _is_binary(content):
+            key.binary = where
 
 
 def _is_binary(content: bytes) -> bool:

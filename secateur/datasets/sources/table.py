@@ -40,9 +40,8 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     notices += said
     targets, columns = {}, [_feature(name, parsed[name], categories) for name in files.features]
     for name in files.targets:
-        targets[name], column, said = target(name, parsed[name], files.origin, config)
+        targets[name], column = target(name, parsed[name], files.origin)
         columns.append(column)
-        notices += said
     columns += [Column(name=n, role="left out", why=why) for n, why in files.left_out.items()]
     notices += [
         f"The column {name!r} of {files.origin.name} is no feature: it is {why}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.pictures.pictures import Pictures
 from secateur.datasets.places import choose
-from secateur.datasets.raw import ROWS, Raw, spool
+from secateur.datasets.raw import Raw, spool
+from secateur.datasets.split_names import by_split, measured
+from secateur.datasets.tfds_pictures import encoded, examples, look_over, values
 
 
 def read(builder: Any, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
@@ -22,6 +25,8 @@ def read(builder: Any, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
         feature = features[name]
         if isinstance(feature, tfds.features.Text):
             continue
+        if name in names[0] and encoded(builder, name):
+            continue
         if None in (feature.shape or ()) or not np.issubdtype(feature.np_dtype, np.number):
             raise ValueError(
                 f"The feature {name!r} of {builder.name!r} is a {type(feature).__name__} of shape "
@@ -29,18 +34,34 @@ def read(builder: Any, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
             )
     label = features[names[1][0]] if names[1] else None
     classes = tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else None
+    splits = own_splits(builder, config)
+    pictures = {
+        name: seen
+        for name in names[0]
+        if (seen := look_over(builder, name, splits.values(), config)) is not None
+    }
+    raw = {}
+    for split, own in splits.items():
+        where = f"the split {own} of {builder.name!r}"
+        batches = _batches(builder, own, names, pictures)
+        found = spool(batches, scratch / split, where)
+        raw[split] = Raw(found.inputs, found.targets, classes, pictures)
+    return raw
+
+
+def own_splits(builder: Any, config: DatasetConfig) -> dict[str, str]:
+    """Which of the builder's splits are used, and as what: `{"train": "train", "test": "dev"}`.
+
+    Raises:
+        ValueError: One sentence: none trains, or the one that shall measure is not there.
+    """
     own = [name for name, split in builder.info.splits.items() if split.num_examples]
-    if "train" not in own:
+    splits = by_split(own, f"The data set {builder.name!r}")
+    if "train" not in splits:
         raise ValueError(
             f"The data set {builder.name!r} has no split named 'train', only {', '.join(own)}."
         )
-    raw = {}
-    for split in ("train", "validation", "test"):
-        if split in own:
-            where = f"the split {split} of {builder.name!r}"
-            found = spool(_batches(builder, split, names), scratch / split, where)
-            raw[split] = Raw(found.inputs, found.targets, classes)
-    return raw
+    return measured(splits, config)
 
 
 def _names(builder: Any, config: DatasetConfig) -> tuple[list[str], list[str]]:
@@ -54,11 +75,15 @@ def _names(builder: Any, config: DatasetConfig) -> tuple[list[str], list[str]]:
     return choose(list(builder.info.features), given)
 
 
-def _batches(builder: Any, split: str, names: tuple[list[str], list[str]]) -> Iterator[tuple]:
-    examples = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
-    )
-    for batch in examples.batch(ROWS).prefetch(1).as_numpy_iterator():
+def _batches(
+    builder: Any,
+    split: str,
+    names: tuple[list[str], list[str]],
+    pictures: Mapping[str, Pictures],
+) -> Iterator[tuple]:
+    start = 0
+    for batch in examples(builder, split, [*names[0], *names[1]], names[1]):
+        for name, found in pictures.items():
+            batch[name] = values(found, batch[name], name, split, start)
+        start += len(next(iter(batch.values())))
         yield tuple({name: batch[name] for name in side} for side in names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.cli import main
+from secateur.flows.cli import main
 from secateur.store import digest_of, open_store
 
 

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from flows.cli import main
+from secateur.flows.cli import main
 
 L = keras.layers
 

@@ -219,7 +219,7 @@ def test_an_npz_that_claims_more_than_it_holds(tmp_path, refused):
         ),
         ("a,b,label\n1,1e39,0\n1,2,1\n", "too large for float32 (the first is row 1"),
         ("a,b,label\n1,x,0\n1,y,1\n", "The column 'b' of 'data.csv' holds text"),
-        ("a,b,label\n1,2,-1\n1,2,1\n", "the label -1 in 'label'"),
+        ("a,b,label\n1,2,-1\n1,2,2\n", "the label -1 in 'label'"),
         ("a,b,label\n1,2,1\n1,2,1\n", "no example of the class 0"),
         ("a,b,label\n1,2,0\n1,2,0\n", "has one class alone"),
         ("a,b,label\n1,2,0\n1,2,9999999999\n", "no example of the class 1 "),
@@ -321,7 +321,7 @@ def test_splits_of_two_kinds(tmp_path, refused):
     [
         ("raise RuntimeError('no disk')", "RuntimeError: no disk"),
         ("return 3", "gave 3; it has to give a tf.data.Dataset"),
-        ("return {'training': None}", "gave the splits training; allowed are train"),
+        ("return {'trainee': None}", "gave the splits trainee; allowed are train"),
         ("return tf.data.Dataset.range(3)", "yields single pairs"),
     ],
 )

@@ -109,7 +109,7 @@ def test_images_of_several_sizes_need_a_size(tmp_path):
     builder = _builder("made_b", _image((None, None, 3)), splits=splits, examples=example)
     config = _prepare(builder, tmp_path / "tfds")
     (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match=r"differ in shape.*dataset.image_size"):
+    with pytest.raises(ValueError, match=r"differ in size.*dataset.image_size"):
         materialize(config, tmp_path / "out")
     data = materialize(config.model_copy(update={"image_size": (8, 8)}), tmp_path / "out")
     assert data.train.x.shape == (18, 8, 8, 3)

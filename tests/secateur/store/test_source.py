@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from secateur.store import package_digest, source_digest
+from secateur.store import first_party_file, package_digest, source_digest
 
 TREE = {
     "tasks/__init__.py": "",
@@ -277,3 +277,42 @@ def test_a_users_single_module(tmp_path, monkeypatch):
 def test_a_module_that_is_not_there():
     with pytest.raises(ValueError, match="no module 'nowhere_to_be_found'"):
         package_digest("nowhere_to_be_found.net")
+
+
+def test_a_checkout_and_an_installation_have_the_same_digest(tmp_path):
+    """In an installation the folders `flows` and `tasks` lie inside `secateur`."""
+    code = {
+        "tasks/__init__.py": "",
+        "tasks/train.py": "from secateur.tasks import stage\nfrom .quiet import silence\n",
+        "tasks/stage.py": "from ..store import key\nfrom .. import layout\n",
+        "tasks/quiet.py": "import secateur.tasks.progress as p\n",
+        "tasks/progress.py": "",
+        "tasks/prune.py": "",
+        "secateur/__init__.py": "",
+        "secateur/store.py": "",
+        "secateur/layout.py": "",
+        "secateur/other.py": "",
+    }
+    digests = {}
+    for kind in ("checkout", "installation"):
+        for name, text in code.items():
+            inside = kind == "installation" and name.startswith("tasks/")
+            path = tmp_path / kind / ("secateur" if inside else "") / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        start = first_party_file("secateur.tasks.train", tmp_path / kind)
+        found = source_digest(start, tmp_path / kind)
+        assert {file.name for file in found.files} == {
+            "__init__.py",
+            "train.py",
+            "stage.py",
+            "quiet.py",
+            "progress.py",
+            "store.py",
+            "layout.py",
+        }
+        digests[kind] = found.digest
+    assert digests["checkout"] == digests["installation"]
+    (tmp_path / "installation/secateur/tasks/quiet.py").write_text("x = 1\n")
+    changed = source_digest(start, tmp_path / "installation")
+    assert changed.digest != digests["checkout"]

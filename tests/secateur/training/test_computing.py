@@ -181,7 +181,7 @@ def two_devices():
     """What `two_devices` tells; the graphics processors of this machine are not used."""
     environment = {**os.environ, "SECATEUR_CPU_DEVICES": "2", "CUDA_VISIBLE_DEVICES": "-1"}
     code = (
-        "from tasks.quiet import import_tensorflow; import_tensorflow(); "
+        "from secateur.tasks.quiet import import_tensorflow; import_tensorflow(); "
         "from tests.secateur.training.two_devices import main; main()"
     )
     done = subprocess.run(

@@ -12,7 +12,8 @@ from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Schedule
 
-FILE = Path(__file__).with_name("prefect.yaml")
+FILE = Path(__file__).resolve().parents[2] / "deployments" / "prefect.yaml"
+"""In a checkout and in an installation: beside `flows`."""
 
 
 def read_definitions(file: Path = FILE) -> list[dict[str, Any]]:

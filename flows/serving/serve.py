@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import os
 import signal
 from collections.abc import Callable, Iterator
-from importlib.machinery import PathFinder
 
 from prefect import get_client
 from prefect.deployments.runner import RunnerDeployment
@@ -16,9 +13,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
-from deployments.automations import create_automations
-from deployments.definitions import read_definitions, to_deployments
-from flows.server import Server, check_server
+from secateur.flows.server import Server, check_server
+from secateur.flows.serving.automations import create_automations
+from secateur.flows.serving.definitions import read_definitions, to_deployments
 
 PORT = 4200
 _POLL = 2.0  # seconds
@@ -34,14 +31,12 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
         port: Port of the server that is started; by default 4200.
 
     Raises:
-        ValueError: One sentence: the port is none, or is not needed, or the current folder has
-            modules that are called like this project's.
+        ValueError: One sentence: the port is none, or is not needed.
         ServerError: One sentence: the port is taken, or no server answers.
     """
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port is {port}; a port is a number from 1 to 65535.")
     signal.signal(signal.SIGTERM, _interrupt)
-    _check_folder()
     with _server(say, port) as address:
         create_automations(replace=False)
         runner = Runner(name="secateur", query_seconds=_POLL, pause_on_shutdown=False)
@@ -52,22 +47,6 @@ def serve(say: Callable[[str], None], port: int | None = None) -> None:
         say(f"Prefect's UI: {address}")
         say("Ctrl-C ends it.")
         asyncio.run(_run(runner))
-
-
-def _check_folder() -> None:
-    """Prefect looks for a run's flow in the current folder first, and nothing can tell it not to.
-
-    Raises:
-        ValueError: One sentence: it would find another one there.
-    """
-    for name in ("flows", "tasks", "secateur"):
-        there = PathFinder.find_spec(name, [os.getcwd()])
-        ours = importlib.util.find_spec(name)
-        if there and there.origin and ours and there.origin != ours.origin:
-            raise ValueError(
-                f"The current folder has a module {name!r} of its own ({there.origin}), which runs "
-                "would find in place of Secateur's; start it in another folder."
-            )
 
 
 @contextlib.contextmanager

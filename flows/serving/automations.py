@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
-from tasks.announce import ACCURACY_LOW
+from secateur.tasks.announce import ACCURACY_LOW
 
 _BEATS = 3
 """Heartbeats that a run may miss before it counts as lost."""

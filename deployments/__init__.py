@@ -1,1 +1,0 @@
-"""Deployments of the flows: `prefect.yaml`, and `serve.py` for a laptop."""
