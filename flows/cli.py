@@ -17,6 +17,7 @@ from secateur.flows.commands import (
     automations,
     cache,
     compress,
+    data,
     evaluate,
     inspect,
     profile,
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluate.add(commands)
     transfer.add(commands)
     inspect.add(commands)
+    data.add(commands)
     cache.add(commands)
     serve.add(commands)
     automations.add(commands)
