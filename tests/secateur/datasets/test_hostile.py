@@ -159,7 +159,9 @@ def test_a_record_with_another_number_of_values(tmp_path, refused):
             }
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
-    assert "another number in the others (3 in record 2 of 'data.tfrecord')" in refused(path=str(path))
+    assert "another number in the others (3 in record 2 of 'data.tfrecord')" in refused(
+        path=str(path)
+    )
 
 
 class _Bomb:
