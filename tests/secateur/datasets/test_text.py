@@ -124,7 +124,7 @@ def test_texts_without_a_word_are_told_with_their_row(tmp_path):
 
 
 def test_no_word_at_all():
-    with pytest.raises(ValueError, match="No text of the training split of 'a.csv' holds a word"):
+    with pytest.raises(ValueError, match=r"No text of the training split of 'a.csv' holds a word"):
         Vectorizer(np.array(["!", "?"], dtype=object), DatasetConfig(path="a.csv"))
 
 

@@ -91,7 +91,7 @@ def test_without_a_trap_nothing_is_told(seed, tmp_path):
 def test_samples_are_what_the_model_gets(tmp_path):
     images = _RANDOM.integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
     np.savez(tmp_path / "d.npz", x=images, y=np.arange(40) % 4)
-    card, data = _card(tmp_path / "d.npz", tmp_path)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
     assert {sample.target[""] for sample in card.samples} == {"0", "1", "2", "3"}
     known = {
         bytes(image): str(label) for image, label in zip(images, np.arange(40) % 4, strict=True)
