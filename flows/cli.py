@@ -18,6 +18,7 @@ from secateur.flows.commands import (
     cache,
     compress,
     data,
+    deploy,
     evaluate,
     inspect,
     profile,
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data.add(commands)
     cache.add(commands)
     serve.add(commands)
+    deploy.add(commands)
     automations.add(commands)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.prompt import Confirm
 from rich.table import Table
 
+from secateur.proof.telling import checked_line
 from secateur.report.compress import CompressReport, compress_summary, step_table
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
@@ -125,14 +126,17 @@ class Terminal:
         """The result, on standard output: the table, one sentence, and where the files are."""
         console = _results()
         _show(console, cost_table(report), report.notices, summary(report))
-        if said := verdict(report):
-            console.print(said, highlight=False, markup=False)
+        for said in (verdict(report), checked_line(report.checks)):
+            if said:
+                console.print(said, highlight=False, markup=False)
         _say_where(console, "Report and model", output)
 
     def show_compressed(self, report: CompressReport, output: Path) -> None:
         """The steps, on standard output, and where the files are."""
         console = _results()
         _show(console, step_table(report), report.notices, compress_summary(report))
+        if said := checked_line(report.checks):
+            console.print(said, highlight=False, markup=False)
         _say_where(console, "Report and files", output)
 
     def show_file(self, found: FileEvaluation, path: Path) -> None:
@@ -157,6 +161,8 @@ class Terminal:
         """The transferred model beside a fresh start, on standard output, and the files."""
         console = _results()
         _show(console, model_table(report), report.notices, transfer_summary(report))
+        if said := checked_line(report.checks):
+            console.print(said, highlight=False, markup=False)
         _say_where(console, "Report and model", output)
 
     def show_sensitivity(self, found: list[Sensitivity], output: Path) -> None:

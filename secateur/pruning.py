@@ -15,6 +15,8 @@ from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN, DEFAULT
 from secateur.importance.scoring import score
 from secateur.models.weights import content_digest
+from secateur.proof.record import Check
+from secateur.proof.telling import checked_line
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.gradual import GradualPruning
@@ -44,6 +46,7 @@ class Pruned:
             `validation`; empty without it.
         history: Of each fine-tuning, metric -> one value for each epoch.
         notices: What was skipped, floored or not met, and why.
+        checks: What was proved of the model, on what, and the largest difference.
     """
 
     model: keras.Model
@@ -52,6 +55,7 @@ class Pruned:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     history: list[dict[str, list[float]]] = field(default_factory=list)
     notices: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def sparsity(self) -> float:
@@ -69,7 +73,8 @@ class Pruned:
         for subject, values in self.metrics.items():
             shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             lines.append(f"{subject}: {shown}")
-        return "\n".join([*lines, *self.notices])
+        checked = [line] if (line := checked_line(self.checks)) else []
+        return "\n".join([*lines, *self.notices, *checked])
 
 
 def prune(
@@ -167,6 +172,7 @@ def prune(
         work.metrics,
         work.history,
         (*masks.notices, *work.notices),
+        tuple(work.checks),
     )
 
 
@@ -191,6 +197,7 @@ class _Work:
         self.metrics: dict[str, dict[str, float]] = {}
         self.history: list[dict[str, list[float]]] = []
         self.notices: list[str] = []
+        self.checks: list[Check] = []
         self._layouts = describe(model)
         self._measure("dense")
 

@@ -13,10 +13,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from secateur.evaluation.schema import Evaluation, Latency
+from secateur.output import replace
 from secateur.report.compress import CompressReport, Step, compress_markdown
-from secateur.report.files import replace_all
 from secateur.store import Reference
 from secateur.tasks.exported import records
+from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
 
 _NAMES = {
@@ -49,14 +50,14 @@ def compress_report(
         wired: Artifacts by subject; see `secateur.flows.compress.Wired`.
         output: The output folder.
     """
-    said = (note for result in results for note in read(result).metadata.get("notices", ()))
     report = CompressReport(
         schema_version=1,
         parameters=parameters,
         steps=_steps(wired),
         exports=records(wired["files"]["bits"]),
         stages=[result.record for result in results],
-        notices=list(dict.fromkeys(said)),
+        notices=notices_of(results),
+        checks=checks_of(results),
     )
     text = compress_markdown(report)
     files = read(wired["files"]["bits"]).directory / "files"
@@ -68,7 +69,7 @@ def compress_report(
         (partial / "compress.md").write_text(text, encoding="utf-8")
         (partial / "compress.json").write_text(report.to_json(), encoding="utf-8")
 
-    replace_all(output, write, last="compress.json")
+    replace(output, "compress", write, last="compress.json")
     create_markdown_artifact(text, key="compress", description="The steps of the compression")
     return report
 

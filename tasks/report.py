@@ -22,6 +22,7 @@ from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
 from secateur.tasks.evidence import evidence_of
 from secateur.tasks.exported import records, with_exports
+from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
 
 
@@ -90,7 +91,8 @@ def gather(
         sparsity=_sparsity(results, last),
         layers=last.layers,
         stages=[result.record for result in results],
-        notices=_notices(results),
+        notices=notices_of(results),
+        checks=checks_of(results),
         exports=records(exports["files"]) if exports else [],
     )
 
@@ -105,12 +107,6 @@ def _sparsity(results: Sequence[StageResult], last: Evaluation) -> float:
     told = [read(result).metadata.get("sparsity") for result in results]
     known = [value for value in told if value is not None]
     return known[-1] if known else 1 - last.cost.nonzero / last.cost.prunable
-
-
-def _notices(results: Sequence[StageResult]) -> list[str]:
-    """What the stages had to say, each sentence once."""
-    said = (note for result in results for note in read(result).metadata.get("notices", ()))
-    return list(dict.fromkeys(said))
 
 
 def _vectorizer(results: Sequence[StageResult]) -> Path | None:

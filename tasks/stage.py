@@ -66,7 +66,7 @@ class Product(NamedTuple):
     Attributes:
         digest: Digest of the content, on which the keys of later stages stand.
         metadata: Small facts in plain JSON that are kept beside the files; `notices` is a list
-            of sentences for the report.
+            of sentences for the report, `checks` one of `secateur.proof.Check` as dicts.
         unfinished: Why this is not yet what the stage was asked for, as a sentence for the report.
             Such a result serves the run that made it; the next one goes on with the build.
     """

@@ -20,6 +20,7 @@ from secateur.report.transfer import (
 from secateur.report.transfer_files import write_transfer
 from secateur.store import Reference
 from secateur.tasks.announce import announce
+from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
 
 to_markdown = transfer_markdown
@@ -43,7 +44,6 @@ def gather(
     """
     found = {name: _evaluation(reference) for name, reference in evaluations.items()}
     facts = read(source).metadata
-    said = (note for result in results for note in read(result).metadata.get("notices", ()))
     return TransferReport(
         schema_version=1,
         parameters=parameters,
@@ -57,7 +57,8 @@ def gather(
         histories={name: _joined(several) for name, several in trainings.items()},
         layers=found.get("pruned", found["transferred"]).layers,
         stages=[result.record for result in results],
-        notices=list(dict.fromkeys(said)),
+        notices=notices_of(results),
+        checks=checks_of(results),
     )
 
 

@@ -1,6 +1,7 @@
 """Parameters of the data set."""
 
 import codecs
+import io
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -169,7 +170,7 @@ class DatasetConfig(BaseModel):
         if encoding is None:
             return None
         try:
-            b"".decode(encoding)  # refuses codecs that are no encodings of text
+            io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that are none of text
             return codecs.lookup(encoding).name
         except (LookupError, ValueError) as error:
             raise ValueError(

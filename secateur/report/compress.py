@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.schema import FileSize, Latency
 from secateur.export.schema import Export
-from secateur.report.markdown import markdown_table
+from secateur.proof.record import Check
+from secateur.report.markdown import checks_section, markdown_table
 from secateur.report.record import StageRecord
 
 _STRICT = ConfigDict(
@@ -45,6 +46,9 @@ class CompressReport(BaseModel):
     exports: list[Export] = Field(description="The files of the final model.")
     stages: list[StageRecord] = Field(description="What ran, in order.")
     notices: list[str] = Field(description="What was skipped or stopped, and why.")
+    checks: list[Check] = Field(
+        default_factory=list, description="What was proved of the models of the run."
+    )
 
     def to_json(self) -> str:
         """The text of `compress.json`."""
@@ -113,5 +117,6 @@ def compress_markdown(report: CompressReport) -> str:
             "dense model.\n",
             "## Notices\n",
             notices,
+            *checks_section(report.checks),
         ]
     )

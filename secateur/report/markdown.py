@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
+from secateur.proof.record import Check
+from secateur.report.checked import NOTE, checked_table
 from secateur.report.evidence import Evidence
 from secateur.report.images import sheet_uri
 from secateur.report.naming import source
@@ -26,6 +29,7 @@ def to_markdown(report: Report) -> str:
             markdown_table(*layer_table(report)),
             "## Notices\n",
             notices,
+            *checks_section(report.checks),
             "## Stages\n",
             markdown_table(*stage_table(report)),
             "## Parameters\n",
@@ -39,6 +43,13 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
     escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def checks_section(checks: Sequence[Check]) -> list[str]:
+    """The section Checked; nothing where a run checked nothing."""
+    if not checks:
+        return []
+    return ["## Checked\n", f"{NOTE}\n", markdown_table(*checked_table(checks))]
 
 
 def title(report: Report) -> str:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from secateur.report import page_changes, page_layers
+from secateur.report.checked import NOTE, checked_table
 from secateur.report.evidence import Evidence
 from secateur.report.figures import (
     class_choices,
@@ -32,6 +33,7 @@ _SECTIONS = {
     "training": "Training",
     "changes": "What pruning changed",
     "notices": "Notices",
+    "checked": "Checked",
     "lineage": "Lineage",
 }
 _TILES = ("nonzero weights", "FLOPs", "bytes (.keras, gzip)")
@@ -49,6 +51,7 @@ def to_html(report: Report, evidence: Evidence) -> str:
         "training": bool(figures["loss"]),
         "changes": changes is not None,
         "notices": bool(report.notices),
+        "checked": bool(report.checks),
     }
     return render(
         "report.html",
@@ -75,6 +78,8 @@ def to_html(report: Report, evidence: Evidence) -> str:
         class_table=page_changes.class_table(changes) if changes else None,
         flips=page_changes.flips(changes, evidence.pictures) if changes else [],
         notices=report.notices,
+        checks=checked_table(report.checks) if report.checks else None,
+        checks_note=NOTE,
         command=evidence.command,
         lineage=[_stage(place, report, evidence) for place in range(len(report.stages))],
         parameters=json.dumps(report.parameters, indent=2, ensure_ascii=False),

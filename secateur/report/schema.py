@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.schema import Cost, LayerCount
 from secateur.export.schema import Export
+from secateur.proof.record import Check
 from secateur.report.record import StageRecord
+from secateur.schema import may_lack
 
 
 class Report(BaseModel):
@@ -23,6 +25,7 @@ class Report(BaseModel):
         frozen=True,
         populate_by_name=True,
         json_schema_serialization_defaults_required=True,
+        json_schema_extra=may_lack("checks"),
     )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this contract.")
@@ -39,6 +42,9 @@ class Report(BaseModel):
     stages: list[StageRecord] = Field(description="What ran, in order.")
     notices: list[str] = Field(description="What was skipped, floored or stopped, and why.")
     exports: list[Export] = Field(description="Exported files.")
+    checks: list[Check] = Field(
+        default_factory=list, description="What was proved of the models of the run."
+    )
 
     def to_json(self) -> str:
         """The text of `report.json`."""
@@ -46,7 +52,10 @@ class Report(BaseModel):
 
 
 def json_schema() -> str:
-    """The text of the published schema: JSON Schema, draft 2020-12; every field is required."""
+    """The text of the published schema: JSON Schema, draft 2020-12.
+
+    Every field is required, except for what a later release added.
+    """
     schema = Report.model_json_schema(by_alias=True, mode="serialization")
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps({"$schema": dialect, **schema}, indent=2) + "\n"

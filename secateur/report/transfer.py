@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.evaluation.schema import Cost, LayerCount
-from secateur.report.markdown import markdown_table
+from secateur.proof.record import Check
+from secateur.report.markdown import checks_section, markdown_table
 from secateur.report.record import StageRecord
 from secateur.report.tables import stage_table
 
@@ -46,6 +47,9 @@ class TransferReport(BaseModel):
     layers: list[LayerCount] = Field(description="The layers of the final model.")
     stages: list[StageRecord] = Field(description="What ran, in order.")
     notices: list[str] = Field(description="What was skipped or stopped, and why.")
+    checks: list[Check] = Field(
+        default_factory=list, description="What was proved of the models of the run."
+    )
 
     @property
     def data(self) -> str:
@@ -114,6 +118,7 @@ def transfer_markdown(report: TransferReport) -> str:
             markdown_table(*model_table(report)),
             "## Notices\n",
             notices,
+            *checks_section(report.checks),
             "## Stages\n",
             markdown_table(*stage_table(report)),
             "## Parameters\n",

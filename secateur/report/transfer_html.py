@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from secateur.report.checked import NOTE, checked_table
 from secateur.report.figures import Choice, metric_axis, text
 from secateur.report.pages import render
 from secateur.report.tables import stage_table
@@ -14,6 +15,7 @@ _SECTIONS = {
     "models": "Models",
     "layers": "Layers",
     "notices": "Notices",
+    "checked": "Checked",
     "stages": "Stages",
     "parameters": "Parameters",
 }
@@ -22,7 +24,7 @@ _COLORS = {"transferred": "var(--final)", "scratch": "var(--dense)", "pruned": "
 
 def to_html(report: TransferReport) -> str:
     """The text of `transfer.html`."""
-    shown = {"notices": bool(report.notices)}
+    shown = {"notices": bool(report.notices), "checked": bool(report.checks)}
     layers = [
         [layer.name, layer.kind, f"{layer.parameters:,}", f"{layer.nonzero:,}"]
         for layer in report.layers
@@ -38,6 +40,8 @@ def to_html(report: TransferReport) -> str:
         models=model_table(report),
         layers=(["layer", "kind", "weights", "nonzero"], layers),
         notices=report.notices,
+        checks=checked_table(report.checks) if report.checks else None,
+        checks_note=NOTE,
         stages=stage_table(report),
         parameters=json.dumps(report.parameters, indent=2, ensure_ascii=False),
     )

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from secateur.evaluation.schema import Cost, FileSize
 from secateur.flows.terminal import Terminal, quiet_logs
+from secateur.proof import Check
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
 
@@ -104,6 +105,22 @@ def test_the_result_is_a_table_a_sentence_and_a_place(report, capsys, monkeypatc
     assert lines[-1] == "Report and model: /results/[bold] one/out"
     text = " ".join(" ".join(lines).split())
     assert "90.0% of the 1,000 prunable weights are zero; accuracy went from 95.00%" in text
+
+
+def test_what_was_checked_is_one_line(report, capsys):
+    check = Check(
+        subject="masks",
+        statement="Zeros are zero.",
+        examples=0,
+        difference=0,
+        tolerance=0,
+        seconds=0.1,
+    )
+    line = "Checked: masks: largest difference 0."
+    Terminal(_console()).show(report.model_copy(update={"checks": [check]}), Path("/out"))
+    assert line in capsys.readouterr().out.splitlines()
+    Terminal(_console()).show(report, Path("/out"))
+    assert "Checked" not in capsys.readouterr().out
 
 
 def test_the_table_fits_a_narrow_terminal(report, capsys, monkeypatch):

@@ -9,6 +9,7 @@ from secateur.evaluation.schema import Cost, Evaluation, FileSize, LayerCount, S
 from secateur.explanation.changes import Answers, compare
 from secateur.explanation.histograms import histogram, score_histogram
 from secateur.explanation.schema import Explanation, WeightFacts
+from secateur.proof import Check
 from secateur.report.evidence import Evidence, Origin
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
@@ -44,6 +45,29 @@ def record(name, subject=None, cached=False, round=None):
         cached=cached,
         seconds=1.5,
     )
+
+
+def check(subject, difference=0.0, statement=None, examples=8, tolerance=1e-5):
+    return Check(
+        subject=subject,
+        statement=statement or f"The {subject} of <dense> is right.",
+        examples=examples,
+        difference=difference,
+        tolerance=tolerance,
+        seconds=0.25,
+    )
+
+
+@pytest.fixture
+def checks():
+    """Three proofs, one of them made twice."""
+    masks = {"statement": "The zeros | are zero.", "examples": 0, "tolerance": 0.0}
+    return [
+        check("masks", **masks),
+        check("copy", 3e-7),
+        check("copy", 1e-7),
+        check("cut", 1.2e-6, examples=1_000),
+    ]
 
 
 @pytest.fixture

@@ -58,7 +58,8 @@ def _figures(text):
     return json.loads(found)
 
 
-def test_every_part_of_the_evidence_is_there(report, evidence):
+def test_every_part_of_the_evidence_is_there(make, checks, evidence):
+    report = make(checks=checks)
     text = to_html(report, evidence)
     page = _Page(text)
     assert summary(report) in page.seen

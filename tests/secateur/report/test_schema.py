@@ -14,7 +14,7 @@ from secateur.evaluation.schema import Latency
 from secateur.report.schema import Report, json_schema
 
 COST = ["loss", "metrics", "parameters", "prunable", "nonzero", "flops", "bytes", "latency_ms"]
-ADDED = ["memory"]
+ADDED = ["memory", "checks"]
 
 
 @pytest.fixture
@@ -61,19 +61,32 @@ def test_a_report_has_the_fields_of_the_contract_in_its_order(report):
         "stages",
         "notices",
         "exports",
+        "checks",
     ]
     assert written["schema"] == 1
     for subject in ("dense", "pruned", "fine_tuned"):
-        assert list(written[subject]) == [*COST, *ADDED]
+        assert list(written[subject]) == [*COST, "memory"]
         assert list(written[subject]["bytes"]["keras"]) == ["raw", "gzip", "zstd"]
         assert written[subject]["latency_ms"] is None
     assert list(written["layers"][0]) == ["name", "kind", "parameters", "nonzero", "sparsity"]
     assert list(written["stages"][0]) == ["name", "subject", "round", "key", "cached", "seconds"]
 
 
-def test_a_report_fits_the_schema_and_comes_back(report, validate):
-    validate(json.loads(report.to_json()))
-    assert Report.model_validate_json(report.to_json()) == report
+def test_a_report_fits_the_schema_and_comes_back(make, checks, validate):
+    for report in (make(), make(checks=checks)):
+        validate(json.loads(report.to_json()))
+        assert Report.model_validate_json(report.to_json()) == report
+
+
+def test_a_check_has_its_fields_and_no_others(make, checks, validate):
+    written = json.loads(make(checks=checks).to_json())
+    assert [check["subject"] for check in written["checks"]] == ["masks", "copy", "copy", "cut"]
+    fields = ["subject", "statement", "examples", "difference", "tolerance", "seconds"]
+    assert list(written["checks"][0]) == fields
+    for name, value in (("extra", 1), ("subject", "nothing"), ("difference", -1)):
+        wrong = {**written["checks"][0], name: value}
+        with pytest.raises(jsonschema.ValidationError, match=name):
+            validate({**written, "checks": [wrong]})
 
 
 def test_latency_is_null_or_three_numbers_by_runtime(report, validate):
@@ -105,6 +118,7 @@ def test_the_schema_refuses_a_missing_field_and_an_unknown_one(subject, change, 
 
 def test_what_an_earlier_release_wrote_lacks_what_was_added(report, validate):
     written = json.loads(report.to_json())
+    del written["checks"]
     for subject in ("dense", "pruned", "fine_tuned"):
         del written[subject]["memory"]
         for size in written[subject]["bytes"].values():
