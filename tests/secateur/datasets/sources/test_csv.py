@@ -266,3 +266,27 @@ def test_whatever_bytes_are_read_as_the_csv_module_does_or_refused(tmp_path, bod
         return
     rows = _rows("x,y\n" + body)[1]
     assert [list(row.values()) for row in table.to_pylist()] == rows
+
+
+@pytest.mark.parametrize(("given", "read_as"), [("tab", "\t"), ("\\t", "\t"), (";", ";")])
+def test_a_delimiter_is_one_character_or_tab(given, read_as):
+    assert DatasetConfig(path="a.csv", delimiter=given).delimiter == read_as
+    again = DatasetConfig.model_validate_json(
+        DatasetConfig(path="a.csv", delimiter=given).model_dump_json()
+    )
+    assert again.delimiter == read_as
+
+
+@pytest.mark.parametrize("given", ["", "ab", "x", "1", '"', "\n", ".", "\u00e9"])
+def test_other_delimiters_are_refused(given):
+    with pytest.raises(ValueError, match="delimiter"):
+        DatasetConfig(path="a.csv", delimiter=given)
+
+
+@pytest.mark.parametrize("field", ["delimiter", "decimal", "encoding"])
+def test_what_is_of_csv_files_is_refused_elsewhere(field, tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.zeros((4, 2)), y=np.arange(4) % 2)
+    value = {"delimiter": ";", "decimal": ",", "encoding": "latin-1"}[field]
+    with pytest.raises(ValueError, match=rf"dataset\.{field} is given, but .* is no CSV file"):
+        check_place(DatasetConfig(path=str(path), **{field: value}))
