@@ -125,6 +125,7 @@ def explain(file: Path, dialect: Dialect, reason: str) -> NoReturn:
         ValueError: One sentence.
     """
     names: list[str] = []
+    number = 0
     for number, (line, row) in enumerate(read_rows(file, dialect)):
         names = names or row
         where = f"Row {number} of {file.name!r} (line {line})" if number else f"{file.name!r}"
@@ -142,6 +143,8 @@ def explain(file: Path, dialect: Dialect, reason: str) -> NoReturn:
                     f"{where}{column} has {what}, which {dialect.encoding} does not; convert the "
                     "file to UTF-8, or give dataset.encoding, such as latin-1."
                 )
+    if not number:
+        raise ValueError(f"{file.name!r} has no rows.")
     raise ValueError(f"{file.name!r} cannot be read as csv: {reason}.")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dialect import DELIMITERS
 from secateur.datasets.missing import refuse_missing
+from secateur.datasets.origin import Origin
 from secateur.datasets.places import Place
 from secateur.datasets.raw import Raw
 from secateur.datasets.sources.decimals import find_decimal
@@ -128,7 +129,7 @@ def _inputs(
     texts = [name for name in names if parsed[name].kind == "text"]
     if texts == names:
         if len(texts) == 1:
-            return {texts[0]: parsed[texts[0]].texts()}, {}, []
+            return {texts[0]: parsed[texts[0]].texts()}, {}, _single_words(texts[0], parsed, origin)
     elif len(names) == 1 and parsed[names[0]].values.ndim > 1:
         return {"": _float32(names[0], parsed[names[0]].values, files)}, {}, []
     for name in texts:
@@ -157,6 +158,17 @@ def _inputs(
         )
     categories = {name: parsed[name].names for name in texts}
     return {"": np.concatenate(flat, axis=1)}, categories, [n for n in notices if n]
+
+
+def _single_words(name: str, parsed: dict[str, Parsed], origin: Origin) -> list[str]:
+    """A notice on a lone text that may be something else."""
+    if any(len(text.split()) > 1 for text in parsed[name].names):
+        return []
+    first = parsed[name].texts()[0]
+    return [
+        f"The column {name!r} of {origin.name} holds one word in each row ({first[:40]!r} and so "
+        "on) and is read as text, whose words become tokens."
+    ]
 
 
 def _float32(name: str, values: np.ndarray, files: Files) -> np.ndarray:

@@ -107,5 +107,5 @@ def test_texts_are_shown_by_their_tokens(tmp_path):
     (tmp_path / "d.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     card, _ = _card(tmp_path / "d.csv", tmp_path)
     assert card.inputs[0].lengths == (4, 4, 4)
-    assert all(each.inputs[""].startswith("good film number") for each in card.samples)
+    assert all(each.inputs[""].startswith("good bfilmb number") for each in card.samples)
     assert "<b>film" not in to_html(card)

@@ -180,6 +180,7 @@ def test_the_delimiter_and_the_decimal_comma_are_found_and_said(text, delimiter,
         ('a,label\n1,x\n2,"y\n3,x\n', {}, "a quote that is opened and never closed"),
         ("1,2,0\n3,4,1\n", {}, "or write the names of the columns into the first row"),
         ("a,b,label\n", {}, "'data.csv' has no rows"),
+        ("a,b,label", {}, "'data.csv' has no rows"),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(text, config, sentence, tmp_path):
@@ -290,3 +291,12 @@ def test_what_is_of_csv_files_is_refused_elsewhere(field, tmp_path):
     value = {"delimiter": ";", "decimal": ",", "encoding": "latin-1"}[field]
     with pytest.raises(ValueError, match=rf"dataset\.{field} is given, but .* is no CSV file"):
         check_place(DatasetConfig(path=str(path), **{field: value}))
+
+
+def test_a_lone_column_of_single_words_is_said_to_be_text(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("day,label\n2020-01-01,x\n2020-01-02,y\n")
+    (notice,) = _load(path)["train"].understood.notices
+    assert "holds one word in each row ('2020-01-01' and so on) and is read as text" in notice
+    path.write_text("day,label\na first day,x\nsecond,y\n")
+    assert not _load(path)["train"].understood.notices
