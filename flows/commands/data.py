@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from secateur.datasets.errors import DataError
 from secateur.flows.arguments import Flags
-from secateur.flows.commands import FAILED, OK, fail, refuse
+from secateur.flows.commands import OK, fail, refuse
 from secateur.flows.data_parameters import DataParameters
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         with console.status("Reading the data"):
             import_tensorflow()
             card = _card(dataset)
-    except (ValueError, DataError) as error:
+    except ValueError as error:
         return refuse(console, "data", error)
     except OSError as error:
         return fail(console, "data", error)
@@ -70,23 +69,23 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
         sys.stdout.write(card.model_dump_json(indent=2) + "\n")
     else:
         _show(card, Console(soft_wrap=True))
-    return OK if card.splits else FAILED
+    return OK
 
 
 def _dataset(namespace: argparse.Namespace) -> DatasetConfig:
+    from secateur.datasets.layout import kind_of
+
     given: DatasetConfig = namespace.flags.read(namespace).dataset
     if namespace.path is None:
         return given
-    if {"path", "name", "factory"} & given.model_fields_set - {"name"} or (
-        "name" in given.model_fields_set and given.name is not None
-    ):
+    if {"path", "factory"} & given.model_fields_set or given.name != type(given)().name:
         raise ValueError(
             f"PATH is {namespace.path!r}, and --dataset says another data set; give one of them."
         )
     fields = given.model_dump(exclude={"name", "path", "factory"})
     # What is on the disk goes before a name that is the same.
     there = Path(namespace.path).expanduser().exists()
-    named = not there and "/" not in namespace.path and not Path(namespace.path).suffix
+    named = not there and "/" not in namespace.path and kind_of(Path(namespace.path)) is None
     return type(given)(**fields, **{"name" if named else "path": namespace.path})
 
 
