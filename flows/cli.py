@@ -17,6 +17,7 @@ from secateur.flows.commands import (
     automations,
     cache,
     compress,
+    data,
     deploy,
     evaluate,
     inspect,
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluate.add(commands)
     transfer.add(commands)
     inspect.add(commands)
+    data.add(commands)
     cache.add(commands)
     serve.add(commands)
     deploy.add(commands)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from secateur.flows.commands import FAILED, OK, fail, say
+from secateur.datasets.errors import DataError
+from secateur.flows.commands import FAILED, OK, fail, refuse, say
 
 if TYPE_CHECKING:
     from secateur.flows.publish import PublishConfig
@@ -48,6 +49,8 @@ def run_flow(
         return FAILED
     except httpx.TransportError as error:
         return fail(console, command, RuntimeError(said(error)))
+    except DataError as error:  # nothing was trained yet
+        return refuse(console, command, error)
     except Exception as error:  # whatever a stage raised
         return fail(console, command, error)
     return OK

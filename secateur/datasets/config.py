@@ -1,9 +1,11 @@
 """Parameters of the data set."""
 
+import codecs
+import io
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from secateur.datasets.traits import Task
 from secateur.factories import PATTERN
@@ -75,6 +77,24 @@ class DatasetConfig(BaseModel):
         description="Shape of one example's input, where a table or a TFRecord holds flat numbers "
         "(28 28 1 of 784 columns of pixels).",
     )
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=3,
+        description="Of a CSV file: the character between two values, or `tab`. Default: comma, "
+        "semicolon, tab or bar, whichever gives all rows as many values as the header.",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None,
+        description="Of a CSV file: what stands before the decimals of a number. Default: a point, "
+        "or a comma where all numbers with decimals have one.",
+    )
+    encoding: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Of a CSV file: its encoding, as Python calls it (`latin-1`, `cp1252`, "
+        "`utf-16-le`). Default: UTF-8, or what the mark at its beginning says.",
+    )
     data_dir: str | None = Field(
         default=None,
         description="Folder where TFDS prepared the data set, or shall prepare it. "
@@ -130,6 +150,33 @@ class DatasetConfig(BaseModel):
     def _default_gives_way(cls, data: Any) -> Any:
         own = isinstance(data, dict) and (data.get("path") or data.get("factory"))
         return {**data, "name": None} if own and "name" not in data else data
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str | None) -> str | None:
+        if delimiter is None:
+            return None
+        found = "\t" if delimiter in ("tab", "\\t") else delimiter
+        if len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\r\n.-+_\0':
+            raise ValueError(
+                f"dataset.delimiter is {delimiter!r}; allowed are tab, and one ASCII character "
+                "that is no letter, digit, quote or sign of a number"
+            )
+        return found
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str | None) -> str | None:
+        if encoding is None:
+            return None
+        try:
+            io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that are none of text
+            return codecs.lookup(encoding).name
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"dataset.encoding is {encoding!r}, which Python does not know; give another, such "
+                "as utf-8, latin-1, cp1252 or utf-16"
+            ) from error
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "DatasetConfig":

@@ -14,6 +14,7 @@ import numpy as np
 
 from secateur.datasets.rows import pieces
 from secateur.datasets.traits import Traits
+from secateur.datasets.understanding import Understanding
 
 SPLITS = ("train", "validation", "test")
 
@@ -95,7 +96,8 @@ class Dataset:
             several inputs `<split>_x0.npy`, `<split>_x1.npy` … in the order of `info["inputs"]`,
             and so of several outputs. `info["notices"]` are sentences for the report;
             `info["understood"]` is what was found in the data: `splits`, `inputs` (of pictures
-            their modes, sizes and range), `targets` (form and counts) and `duplicates`.
+            their modes, sizes and range), `targets` (form and counts), `duplicates`, and of a
+            table, an archive or records the `source`: an `understanding.Understanding`.
     """
 
     folder: Path
@@ -103,6 +105,12 @@ class Dataset:
     @cached_property
     def info(self) -> dict:
         return json.loads((self.folder / "info.json").read_text())
+
+    @cached_property
+    def understood(self) -> Understanding | None:
+        """What was made of a table, an archive or records; None of other sources."""
+        source = self.info["understood"].get("source")
+        return Understanding.model_validate(source) if source else None
 
     @property
     def name(self) -> str:

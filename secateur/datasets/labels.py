@@ -10,6 +10,7 @@ import numpy as np
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.label_forms import Form, from_zero, plain, read
 from secateur.datasets.raw import Raw
+from secateur.datasets.whole import is_quantity
 
 _HIDDEN = (
     "; -1 often stands for a label that is not told: say by dataset.test_split which split "
@@ -77,7 +78,7 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
             split: [plain(part.targets[name], config) for name in names]
             for split, part in raw.items()
         }
-    task = config.task or form.task or _task(columns["train"])
+    task = config.task or form.task or _task(columns["train"], config, raw["train"])
     said = (form.said,) if form.said else ()
     if task in ("classification", "binary", "token_classification") and len(names) != 1:
         raise ValueError(
@@ -118,7 +119,7 @@ def encode(raw: Mapping[str, Raw], config: DatasetConfig) -> Targets:
     return Targets(task, classes, list(known) if known else None, y, form.form, said)
 
 
-def _task(columns: list[np.ndarray]) -> str:
+def _task(columns: list[np.ndarray], config: DatasetConfig, train: Raw) -> str:
     if any(column.dtype.kind == "f" for column in columns):
         return "regression"
     if len(columns) > 1:
@@ -126,7 +127,10 @@ def _task(columns: list[np.ndarray]) -> str:
             column.dtype != object and set(np.unique(column)) <= {0, 1} for column in columns
         )
         return "multi_label" if whole else "regression"
-    return "classification" if columns[0].ndim == 1 else "token_classification"
+    if columns[0].ndim > 1:
+        return "token_classification"
+    named = columns[0].dtype == object or config.classes or train.class_names
+    return "classification" if named or not is_quantity(columns[0]) else "regression"
 
 
 def _matrix(columns: list[np.ndarray], names: list[str], task: str) -> np.ndarray:
@@ -226,6 +230,7 @@ def check_classes(targets: Targets, train: np.ndarray, config: DatasetConfig) ->
         ]
     raise ValueError(
         f"The training split has no example of the class {name} ({len(there)} of {count} classes "
-        "are there); number the classes from 0 without gaps, add examples, or say dataset.classes "
-        f"{count} if the model has classes without examples."
+        "are there); number the classes from 0 without gaps, add examples, say dataset.classes "
+        f"{count} if the model has classes without examples, or dataset.task regression if the "
+        "numbers are to be predicted."
     )

@@ -12,6 +12,7 @@ from secateur.datasets.split_names import NAMES, Name, parse, split_of, without_
 
 KINDS = {
     ".csv": "csv",
+    ".tsv": "csv",
     ".parquet": "parquet",
     ".npz": "npz",
     ".tfrecord": "tfrecord",
@@ -75,7 +76,10 @@ def kind_of(file: Path) -> str | None:
 
 
 def _ending(file: Path) -> str:
-    return Path(without_shard(file.name)).suffix
+    path = Path(without_shard(file.name))
+    inner = Path(path.stem).suffix
+    packed = path.suffix.lower() in (".gz", ".zlib") and KINDS.get(inner.lower()) == "tfrecord"
+    return inner if packed else path.suffix
 
 
 def _no_layout(path: str, found: str) -> ValueError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from secateur.datasets import load_tfds, shards
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import Dataset
+from secateur.datasets.errors import DataError
 from secateur.datasets.load_tfds import DownloadError
 from secateur.datasets.places import Place, find
 from secateur.datasets.raw import Raw
@@ -43,7 +44,7 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
         The data set in `folder`.
 
     Raises:
-        ValueError: One sentence: the data cannot be read, or no model can be trained on them.
+        DataError: One sentence: the data cannot be read, or no model can be trained on them.
         DownloadError: A TFDS data set is not prepared and cannot be downloaded.
     """
     scratch = folder / "scratch"
@@ -61,6 +62,8 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
                 else:
                     info = write(tfds_features.read(builder, config, scratch), config, folder)
             info["version"] = str(builder.info.version)
+    except ValueError as error:
+        raise DataError((str(error).strip().splitlines() or [type(error).__name__])[0]) from error
     finally:
         shutil.rmtree(scratch)
     file = folder / "info.json"

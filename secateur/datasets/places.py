@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.dialect import find_dialect, header
 from secateur.datasets.folders import files_below
 from secateur.datasets.layout import KINDS, Place, find
 from secateur.datasets.split_names import measured
@@ -19,56 +23,118 @@ TARGETS = ("label", "target", "y")
 """What a target is called where the parameters do not say."""
 
 
-def columns(place: Place) -> list[str] | None:
-    """Names of the columns or arrays of the first file; None where only reading it all can tell."""
+class Columns(NamedTuple):
+    """Names of columns or arrays.
+
+    Attributes:
+        names: All of them, in the file's order.
+        hidden: Those that are inputs only where the parameters name them, and why.
+    """
+
+    names: list[str]
+    hidden: dict[str, str]
+
+
+def columns(place: Place, config: DatasetConfig) -> Columns | None:
+    """Those of the first file; None where only reading it all can tell."""
     file = place.splits["train"][0]
     try:
         if place.kind == "csv":
-            with file.open(newline="", encoding="utf-8-sig") as opened:
-                return next(csv.reader(opened), [])
+            wanted = {*config.features, *(config.targets or TARGETS)}
+            return csv_columns(header(file, find_dialect(file, config, wanted)))
         if place.kind == "parquet":
             import pyarrow.parquet
 
-            return list(pyarrow.parquet.read_schema(file).names)
+            return parquet_columns(pyarrow.parquet.read_schema(file))
         if place.kind == "npz":
             with zipfile.ZipFile(file) as archive:
-                return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, ValueError, csv.Error, zipfile.BadZipFile) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{str(file)!r} is no readable {place.kind} file: {reason}.") from error
+                return Columns([name.removesuffix(".npy") for name in archive.namelist()], {})
+    except (OSError, csv.Error, UnicodeError, zipfile.BadZipFile) as error:
+        _refuse(file, place.kind, error)
+    except ValueError as error:  # pyarrow's errors are such, and so are the sentences of this file
+        if type(error) is ValueError:
+            raise
+        _refuse(file, place.kind, error)
     return None
 
 
-def choose(available: Sequence[str], config: DatasetConfig) -> tuple[list[str], list[str]]:
+def _refuse(file: Path, kind: str, error: Exception) -> NoReturn:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    raise ValueError(f"{str(file)!r} is no readable {kind} file: {reason}.") from error
+
+
+def csv_columns(names: list[str]) -> Columns:
+    """Of a header: a first column without a name is the index that pandas or R wrote."""
+    first = names[0].strip() if names else None
+    unnamed = first == "" or first == "Unnamed: 0"
+    hidden = {names[0]: "a first column without a name, as an index has"} if unnamed else {}
+    return Columns(names, hidden if len(names) > 1 else {})
+
+
+def parquet_columns(schema: Any) -> Columns:
+    """Of a pyarrow schema: pandas writes into its metadata which columns are its index."""
+    stored = (schema.pandas_metadata or {}).get("index_columns", [])
+    index = {name for name in stored if isinstance(name, str)}
+    hidden = {
+        name: "the index that pandas stored"
+        for name in schema.names
+        if name in index or re.fullmatch(r"__index_level_\d+__", name)
+    }
+    return Columns(list(schema.names), hidden)
+
+
+def choose(
+    available: Sequence[str], config: DatasetConfig, hidden: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """Which columns or keys are inputs, and which are targets.
+
+    Args:
+        available: Names of the columns or keys.
+        config: Which of them are asked for.
+        hidden: Those that are taken only where `config` names them.
 
     Raises:
         ValueError: One sentence: a name is unknown or double, or nothing is left.
     """
     where = config.label
     given = "outputs" if config.outputs else "target"
-    double = sorted({name for name in available if list(available).count(name) > 1})
+    double = sorted(name for name, count in Counter(available).items() if count > 1)
     if double:
         raise ValueError(f"{where!r} has two columns {double[0]!r}; give each a name of its own.")
+    there = set(available)
     for field, names in (("features", config.features), (given, config.targets)):
-        unknown = [name for name in names if name not in available]
+        unknown = [name for name in names if name not in there]
         if unknown:
             raise ValueError(
                 f"dataset.{field} names {unknown[0]!r}, which {where!r} does not have; it has "
                 f"{_listed(available)}."
             )
+    open_ = [name for name in available if name not in hidden]
     targets = list(config.targets)
     if not targets and config.task != "language_model":
-        targets = [name for name in TARGETS if name in available][:1]
+        targets = [name for name in TARGETS if name in open_][:1]
         if not targets:
             raise ValueError(
                 f"{where!r} has no {', '.join(TARGETS[:-1])} or {TARGETS[-1]}, only "
-                f"{_listed(available)}; say by dataset.target which of them the model shall give."
+                f"{_listed(available)}; say by dataset.target which of them the model shall give"
+                f"{_no_header(available)}."
             )
-    features = list(config.features) or [name for name in available if name not in targets]
+    features = list(config.features) or [name for name in open_ if name not in targets]
     if not features:
-        raise ValueError(f"{where!r} has nothing beside the target {targets[0]!r} to go by.")
+        raise ValueError(
+            f"{where!r} has nothing beside "
+            f"{f'the target {targets[0]!r}' if targets else f'{_listed(available)}'} to go by."
+        )
     return features, targets
+
+
+def _no_header(names: Sequence[str]) -> str:
+    """What to do where the first row is one of numbers."""
+    try:
+        [float(name) for name in names]
+    except ValueError:
+        return ""
+    return ", or write the names of the columns into the first row" if names else ""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -85,9 +151,14 @@ def check_place(config: DatasetConfig) -> None:
     assert config.path is not None
     place = find(config.path)
     measured(place.splits, config)
-    names = columns(place)
-    if names is not None:
-        choose(names, config)
+    found = columns(place, config)
+    if found is not None:
+        choose(found.names, config, found.hidden)
+    for field in ("delimiter", "decimal", "encoding"):
+        if getattr(config, field) is not None and place.kind != "csv":
+            raise ValueError(
+                f"dataset.{field} is given, but {config.path!r} is no CSV file; leave it out."
+            )
     if place.kind == "images":
         for field in ("features", "target", "outputs"):
             if getattr(config, field):

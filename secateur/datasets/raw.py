@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from secateur.datasets.pictures.pictures import Pictures
+from secateur.datasets.understanding import Understanding
 
 ROWS = 1024
 """Examples that are read or written at a time."""
@@ -24,12 +25,17 @@ class Raw:
         targets: Name -> array `(examples, …)` of numbers, or of strings: names of classes.
         class_names: Names of the classes that integer targets stand for, where the source tells.
         pictures: Of inputs that were encoded pictures, by name: what is known of all of them.
+        categories: Of a table, whose one input has a column for each name: by the place of such
+            a column, the values of which it holds the places.
+        understood: What the reader made of the files of all splits; the training split has it.
     """
 
     inputs: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     class_names: tuple[str, ...] | None = None
     pictures: Mapping[str, Pictures] = field(default_factory=dict)
+    categories: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    understood: Understanding | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))

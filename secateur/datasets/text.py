@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -18,6 +18,7 @@ FILE = "vectorizer.keras"
 _COVERED = 0.95
 _LONGEST = 512
 _CONTEXT = 64
+_CHARACTERS = 1 << 23  # of texts, as long as the longest of them, that are taken apart at a time
 
 
 class Vectorizer:
@@ -30,6 +31,9 @@ class Vectorizer:
     Args:
         train: Texts of the training split, not empty.
         config: How to take them apart.
+
+    Raises:
+        ValueError: One sentence: none of the texts has a token.
     """
 
     def __init__(self, train: np.ndarray, config: DatasetConfig):
@@ -38,16 +42,18 @@ class Vectorizer:
         words = layer.get_vocabulary(include_special_tokens=False)
         self.size = len(words) + 2
         self.words = words
+        if not words:
+            raise ValueError(
+                f"No text of the training split of {config.label!r} holds a {config.tokens}; "
+                "choose another column by dataset.features, or dataset.tokens character."
+            )
         self.length = config.text_length or _CONTEXT
+        self._layer = self._open = layer
         if config.task == "language_model":
-            self._layer = layer
             return
         if config.text_length is None:
-            self._layer = layer
-            lengths = [len(row) for row in self._rows(train)]
-            self.length = max(
-                2, min(_LONGEST, int(np.quantile(lengths, _COVERED, method="higher")))
-            )
+            covered = np.quantile(self.lengths(train), _COVERED, method="higher")
+            self.length = max(2, min(_LONGEST, int(covered)))
         self._layer = _layer(config, self.length)
         self._layer.set_vocabulary(words)
 
@@ -58,6 +64,10 @@ class Vectorizer:
         return np.concatenate(
             [keras.ops.convert_to_numpy(self._layer(part)) for part in _parts(texts)]
         ).astype(np.int32)
+
+    def lengths(self, texts: np.ndarray) -> np.ndarray:
+        """Tokens of each text before it is cut, int64."""
+        return np.array([len(row) for row in self._rows(texts)], np.int64)
 
     def stream(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Windows of all texts one after the other, each ended by a 0, and the tokens that follow.
@@ -85,14 +95,64 @@ class Vectorizer:
     def _rows(self, texts: np.ndarray) -> Iterator[np.ndarray]:
         """The tokens of each text, without padding."""
         for part in _parts(texts):
-            for row in keras.ops.convert_to_numpy(self._layer(part)):
+            for row in keras.ops.convert_to_numpy(self._open(part)):
                 used = np.flatnonzero(row)
                 yield row[: used[-1] + 1 if len(used) else 0].astype(np.int64)
 
 
 def _parts(texts: np.ndarray) -> Iterator[list[str]]:
-    for start in range(0, len(texts), ROWS):
-        yield texts[start : start + ROWS].tolist()
+    """Texts in their order, not too many at a time: all become as long as the longest."""
+    part: list[str] = []
+    longest = 0
+    for text in texts:
+        longest = max(longest, len(text))
+        if part and (len(part) == ROWS or longest * (len(part) + 1) > _CHARACTERS):
+            yield part
+            part, longest = [], len(text)
+        part.append(text)
+    if part:
+        yield part
+
+
+def check_tokens(
+    lengths: Mapping[str, np.ndarray],
+    vectorizer: Vectorizer,
+    config: DatasetConfig,
+    where: Callable[[str, int], str],
+) -> list[str]:
+    """Refuses texts without a token, and tells of those that are cut.
+
+    Args:
+        lengths: Tokens of each text, by split.
+        vectorizer: What takes the texts apart.
+        config: How.
+        where: A split and the place of a text in it -> `row 3 of 'a.csv'`.
+
+    Returns:
+        Sentences.
+
+    Raises:
+        ValueError: One sentence, with the first of them.
+    """
+    empty = {split: each == 0 for split, each in lengths.items()}
+    if count := sum(int(each.sum()) for each in empty.values()):
+        split = next(split for split, each in empty.items() if each.any())
+        raise ValueError(
+            f"{count:,} texts of {config.label!r} hold no {config.tokens} (the first is "
+            f"{where(split, int(empty[split].argmax()))}); leave them out"
+            f"{', or give dataset.tokens character' if config.tokens == 'word' else ''}."
+        )
+    total = sum(len(each) for each in lengths.values())
+    cut = sum(int((each > vectorizer.length).sum()) for each in lengths.values())
+    if not cut:
+        return []
+    split = max(lengths, key=lambda name: lengths[name].max(initial=0))
+    longest = int(lengths[split].argmax())
+    return [
+        f"{cut:,} of {total:,} texts are longer than {vectorizer.length} tokens and are cut there "
+        f"(the longest has {lengths[split][longest]:,}, {where(split, longest)}); "
+        "dataset.text_length keeps more."
+    ]
 
 
 def _layer(config: DatasetConfig, length: int | None) -> keras.layers.TextVectorization:

@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 
 from secateur.datasets import duplicates
+from secateur.datasets.categories import Encoder
+from secateur.datasets.categories import tell as tell_categories
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
 from secateur.datasets.labels import Targets, check_classes, encode_outputs
+from secateur.datasets.missing import check_targets
 from secateur.datasets.pictures.ranges import with_range
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
 from secateur.datasets.rows import pieces, reading
 from secateur.datasets.splits import Part, divide
-from secateur.datasets.text import Vectorizer
+from secateur.datasets.text import Vectorizer, check_tokens
 from secateur.datasets.traits import SEVERAL
+from secateur.datasets.whole import tell as tell_whole
 
 _AT_ONCE = 1 << 16  # rows of numbers
 
@@ -37,6 +41,7 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
             f"The input {texts[0]!r} is text and there are others beside it; allowed is one text "
             "alone, or numbers: choose by dataset.features."
         )
+    check_targets(raw)
     if config.task == "language_model":
         return _write_language_model(raw, texts, config, folder)
     outputs = encode_outputs(raw, config)
@@ -46,8 +51,16 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     sizes = {split: len(part) for split, part in raw.items()}
     parts = divide(sizes, None if strata is None else strata.y["train"].reshape(-1), config)
     info = _write_outputs(outputs, parts, config, folder)
+    info["notices"] += tell_whole(raw, config)
+    encoder = Encoder.of(raw, parts)
+    if understood := raw["train"].understood:
+        if encoder:
+            understood = tell_categories(understood, encoder, raw, parts)
+        info["notices"] = [*understood.notices, *info["notices"]]
+        info["understood"]["source"] = understood.model_dump(mode="json")
     if texts:
-        about = _write_text(raw, texts[0], parts, config, folder)
+        about, notices = _write_text(raw, texts[0], parts, config, folder)
+        info["notices"] += notices
         info["understood"]["duplicates"] = duplicates.count(
             {split: [raw[own].inputs[texts[0]][rows]] for split, (own, rows) in parts.items()},
             {s: [t.y[own][rows] for t in outputs.values()] for s, (own, rows) in parts.items()},
@@ -57,7 +70,7 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     for number, name in enumerate(raw["train"].inputs):
         several = len(raw["train"].inputs) > 1
         suffix = f"x{number}" if several else "x"
-        about = _write_input(raw, name, suffix, parts, config, folder)
+        about = _write_input(raw, name, suffix, parts, encoder, config, folder)
         if name in raw["train"].pictures:
             files = {split: folder / f"{split}_{suffix}.npy" for split in SPLITS}
             about |= with_range(raw["train"].pictures[name], files, name, info)
@@ -121,6 +134,7 @@ def _write_input(
     name: str,
     suffix: str,
     parts: Mapping[str, Part],
+    encoder: Encoder | None,
     config: DatasetConfig,
     folder: Path,
 ) -> dict[str, Any]:
@@ -132,7 +146,7 @@ def _write_input(
                 f"The inputs of the split {split} have the shape {array.shape[1:]}, those of train "
                 f"{stored}; give all of them one shape."
             )
-    shape = _shape(stored, config)
+    shape = _shape(stored if encoder is None else (encoder.width,), config)
     own = arrays["train"].dtype
     pictures = name in raw["train"].pictures
     dtype = own if pictures or own == np.uint8 else np.dtype(np.float32)
@@ -143,7 +157,8 @@ def _write_input(
         writer = ArrayWriter(folder / f"{split}_{suffix}.npy", dtype, shape)
         for start in range(0, len(rows), ROWS):
             chosen = rows[start : start + ROWS]
-            values = np.asarray(read(chosen)).reshape(len(chosen), *shape)
+            values = np.asarray(read(chosen))
+            values = (encoder(values) if encoder else values).reshape(len(chosen), *shape)
             if not np.isfinite(values.astype(np.float32)).all():
                 raise ValueError(
                     f"The inputs {name!r} of the split {source} have values that are not finite; "
@@ -184,13 +199,24 @@ def _write_text(
     parts: Mapping[str, Part],
     config: DatasetConfig,
     folder: Path,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
     texts = {split: raw[source].inputs[name][rows] for split, (source, rows) in parts.items()}
     vectorizer = Vectorizer(texts["train"], config)
+    lengths = {split: vectorizer.lengths(some) for split, some in texts.items()}
+
+    def where(split: str, place: int) -> str:
+        source, rows = parts[split]
+        understood = raw["train"].understood
+        example = int(rows[place])
+        if understood is not None and understood.files:
+            return understood.where(source, example)
+        return f"example {example + 1} of the split {source}"
+
+    notices = check_tokens(lengths, vectorizer, config, where)
     vectorizer.save(folder)
     for split, some in texts.items():
         np.save(folder / f"{split}_x.npy", vectorizer.tokens(some), allow_pickle=False)
-    return _text_info(vectorizer)
+    return _text_info(vectorizer), notices
 
 
 def _text_info(vectorizer: Vectorizer) -> dict[str, Any]:

@@ -156,3 +156,18 @@ def test_a_failed_run_exits_with_1_and_one_sentence(tmp_path, monkeypatch, capsy
     assert "the run failed" in error
     assert str(tmp_path / "file") in error
     assert "Traceback" not in error
+
+
+def test_data_that_cannot_be_used_end_a_command_with_2(tmp_path, capsys, prefect_server):
+    from secateur.flows.cli import main
+
+    path = tmp_path / "data.csv"
+    path.write_text("a,label\n" + "1,x\n2,\n3,y\n" * 5)
+    arguments = ["--dataset.path", str(path), "--model.name", "tabular_mlp"]
+    arguments += ["--target.ratio", "0.5", "--output", str(tmp_path / "out")]
+    assert main(["prune", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert "The column 'label' of 'data.csv' lacks a value in 5 of 15 examples" in error
+    assert "Traceback" not in error
+    assert "the run failed" not in error
+    assert _objects() == []

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal
 
 import numpy as np
 
 from secateur.datasets.config import DatasetConfig
+from secateur.datasets.origin import Origin
 from secateur.datasets.places import Place, choose
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
+from secateur.datasets.sources.about import about
+from secateur.datasets.understanding import Column, Understanding
 
 
 def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
@@ -23,10 +26,18 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
 
     Inputs go from the archive to a file of their own a piece at a time, whatever their size.
     """
-    return {name: _split(files, config, scratch / name) for name, files in place.splits.items()}
+    found: dict[str, Raw] = {}
+    parts: list[tuple[str, str, int]] = []
+    for name, files in place.splits.items():
+        found[name], sizes = _split(files, config, scratch / name)
+        parts += [(file.name, name, size) for file, size in zip(files, sizes, strict=True)]
+    understood = Understanding(
+        format="npz", files=Origin.of(parts).parts, columns=tuple(_columns(found))
+    )
+    return {name: replace(raw, understood=understood) for name, raw in found.items()}
 
 
-def _split(files: tuple[Path, ...], config: DatasetConfig, stem: Path) -> Raw:
+def _split(files: tuple[Path, ...], config: DatasetConfig, stem: Path) -> tuple[Raw, list[int]]:
     parts = [_file(file, config) for file in files]
     joined: tuple[dict, dict] = ({}, {})
     for side in (0, 1):
@@ -40,7 +51,21 @@ def _split(files: tuple[Path, ...], config: DatasetConfig, stem: Path) -> Raw:
                     f"{first.shape[1:]}."
                 )
             joined[side][name] = _joined(arrays, Path(f"{stem}_{side}_{number}.npy"))
-    return Raw(*joined)
+    return Raw(*joined), [len(next(iter(inputs.values()))) for inputs, _ in parts]
+
+
+def _columns(found: Mapping[str, Raw]) -> Iterator[Column]:
+    """What the arrays hold, over all splits."""
+    sides: tuple[tuple[Literal["feature", "target"], Any], ...] = (
+        ("feature", found["train"].inputs),
+        ("target", found["train"].targets),
+    )
+    for role, arrays in sides:
+        for name in arrays:
+            raws = found.values()
+            each = [(r.inputs if role == "feature" else r.targets).get(name) for r in raws]
+            there = [array for array in each if array is not None and len(array)]
+            yield about(name, role, there)
 
 
 def _joined(arrays: list[np.ndarray | Member], path: Path) -> np.ndarray:
@@ -63,6 +88,8 @@ def _file(file: Path, config: DatasetConfig) -> tuple[dict, dict]:
         }
         given = {name: _array(archive[name], name, file) for name in targets}
     sizes = {name: len(array) for name, array in (inputs | given).items()}
+    if 0 in sizes.values():
+        raise ValueError(f"{file.name!r} has no examples.")
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise ValueError(f"The arrays of {file.name!r} differ in their number of examples: {told}.")
@@ -161,9 +188,22 @@ def _array(array: np.ndarray, name: str, file: Path) -> np.ndarray:
                 f"{name!r} in {file.name!r} is a table of text; allowed is one text "
                 "for each example."
             )
-        return np.array([v.decode() if isinstance(v, bytes) else v for v in array.tolist()], object)
+        return _decoded(array, name, file)
     if array.dtype.kind not in "biuf":
         raise ValueError(
             f"{name!r} in {file.name!r} holds {array.dtype}; allowed are numbers and text."
         )
     return array.astype(np.int64) if array.dtype.kind == "b" else array
+
+
+def _decoded(array: np.ndarray, name: str, file: Path) -> np.ndarray:
+    texts = np.empty(len(array), dtype=object)
+    for number, value in enumerate(array.tolist()):
+        try:
+            texts[number] = value.decode() if isinstance(value, bytes) else value
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"The text {name!r} is no UTF-8 in example {number + 1} of {file.name!r}; write it "
+                "as str, or decode it before."
+            ) from error
+    return texts

@@ -159,7 +159,9 @@ def test_a_record_with_another_number_of_values(tmp_path, refused):
             }
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
-    assert "is not like the first one" in refused(path=str(path))
+    assert "another number in the others (3 in record 2 of 'data.tfrecord')" in refused(
+        path=str(path)
+    )
 
 
 class _Bomb:
@@ -202,11 +204,22 @@ def test_an_npz_that_claims_more_than_it_holds(tmp_path, refused):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a,b,label\n1,2,0\n1,2\n", "cannot be read as csv"),
+        (
+            "a,b,label\n1,2,0\n\n1,2\n",
+            "Row 2 of 'data.csv' (line 4) has 2 values where the header has 3",
+        ),
         ("a,b,kind\n1,2,0\n", "has no label, target or y, only 'a', 'b', 'kind'; say by"),
         ("a,a,label\n1,2,0\n", "has two columns 'a'"),
-        ("a,b,label\n1,,0\n1,2,1\n", "Row 1 of the column 'b' of 'data.csv' is empty"),
-        ("a,b,label\n1,inf,0\n1,2,1\n", "Row 1 of the column 'b' of 'data.csv' is no finite"),
+        (
+            "a,b,label\n1,2,1\n1,,0\n1, NA,1\n",
+            "The column 'b' of 'data.csv' lacks a value in 2 of 3 examples (the first is row 2 of "
+            "'data.csv'); fill them in, or leave those rows out, or the column",
+        ),
+        (
+            "a,b,label\n1,2,1\n1,inf,0\n",
+            "'b' of 'data.csv' is no finite number in 1 rows (the first is row 2 of 'data.csv')",
+        ),
+        ("a,b,label\n1,1e39,0\n1,2,1\n", "too large for float32 (the first is row 1"),
         ("a,b,label\n1,x,0\n1,y,1\n", "The column 'b' of 'data.csv' holds text"),
         ("a,b,label\n1,2,-1\n1,2,2\n", "the label -1 in 'label'"),
         ("a,b,label\n1,2,1\n1,2,1\n", "no example of the class 0"),
@@ -288,7 +301,7 @@ def test_splits_that_would_be_empty(tmp_path, refused):
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ("data.xlsx", "allowed are files that end in .csv, .parquet, .npz"),
+        ("data.xlsx", "allowed are files that end in .csv, .tsv, .parquet, .npz"),
         ("nothing.csv", "where nothing is"),
     ],
 )

@@ -108,3 +108,35 @@ def test_the_kept_vectorizer_gives_the_stored_tokens(languages):
 def test_two_loads_give_the_same_tokens(languages, tmp_path):
     again = materialize(DatasetConfig(name="languages"), tmp_path)
     assert again.fingerprint() == languages.fingerprint()
+
+
+def test_texts_without_a_word_are_told_with_their_row(tmp_path):
+    path, out = tmp_path / "data.csv", tmp_path / "out"
+    rows = [f"{'!!!' if k in (4, 9) else 'good word'},{k % 2}" for k in range(20)]
+    path.write_text("text,label\n" + "\n".join(rows) + "\n")
+    out.mkdir()
+    with pytest.raises(ValueError, match=r"2 texts of 'data.csv' hold no word \(the first is") as e:
+        materialize(DatasetConfig(path=str(path)), out)
+    assert "row 5 of 'data.csv'" in str(e.value) or "row 10 of 'data.csv'" in str(e.value)
+    config = DatasetConfig(path=str(path), tokens="character")
+    data = materialize(config, out)
+    assert data.shape == (9,)
+
+
+def test_no_word_at_all():
+    with pytest.raises(ValueError, match=r"No text of the training split of 'a.csv' holds a word"):
+        Vectorizer(np.array(["!", "?"], dtype=object), DatasetConfig(path="a.csv"))
+
+
+def test_a_very_long_text_beside_many_short_ones_is_cut_and_told(tmp_path):
+    """All at once would be a table of 20,000 texts by 200,000 tokens."""
+    path, out = tmp_path / "data.csv", tmp_path / "out"
+    out.mkdir()
+    rows = ["a b c" for _ in range(20_000)]
+    rows[123] = "long " * 200_000
+    path.write_text("text,label\n" + "\n".join(f"{t},{k % 2}" for k, t in enumerate(rows)) + "\n")
+    data = materialize(DatasetConfig(path=str(path)), out)
+    assert data.shape == (3,)
+    (said,) = [notice for notice in data.info["notices"] if "longer" in notice]
+    assert said.startswith("1 of 20,000 texts are longer than 3 tokens and are cut there")
+    assert "(the longest has 200,000, row 124 of 'data.csv')" in said

@@ -1,0 +1,111 @@
+"""What the card tells, beside pandas and NumPy; and what it warns of."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from secateur.datasets.card.describe import describe
+from secateur.datasets.card.schema import Card
+from secateur.datasets.config import DatasetConfig
+from secateur.datasets.load import materialize
+from secateur.report.data import to_html
+
+_RANDOM = np.random.default_rng(0)
+
+
+def _card(path, tmp_path, **config):
+    out = tmp_path / "out"
+    out.mkdir()
+    data = materialize(DatasetConfig(path=str(path), **config), out)
+    card = describe(data)
+    assert Card.model_validate_json(card.model_dump_json()) == card
+    return card, data
+
+
+def test_a_table_is_described_and_its_traps_are_told(tmp_path):
+    count = 400
+    label = np.array(["rare"] * 8 + ["often"] * 392)
+    frame = pd.DataFrame(
+        {
+            "a": _RANDOM.normal(size=count),
+            "same": 3.5,
+            "leak": (label == "rare") * 2.0 + _RANDOM.random(count),
+            "color": np.array(["red", "green", "blue"])[_RANDOM.integers(0, 3, count)],
+            "label": label,
+        }
+    )
+    path = tmp_path / "data.csv"
+    frame.to_csv(path, index=False)
+    card, data = _card(path, tmp_path)
+    assert card.splits == {name: len(data.split(name)) for name in card.splits}
+    train = data.train.x
+    features = {each.name: each for each in card.inputs[0].features}
+    names = ["a", "same", "leak", "color = blue", "color = green", "color = red"]
+    assert list(features) == names
+    for place, name in enumerate(names):
+        column, each = np.asarray(train[:, place], np.float64), features[name]
+        found = [each.minimum, each.maximum, each.mean, each.deviation]
+        wanted = [column.min(), column.max(), column.mean(), column.std()]
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    counts = {each.name: each.examples for each in card.targets[0].classes}
+    assert {name: sum(split.values()) for name, split in counts.items()} == {
+        "rare": 8,
+        "often": 392,
+    }
+    said = " ".join(card.warnings)
+    assert "1 of 6 columns have one value in the whole training split" in said
+    assert "'same'" in said
+    assert "1 of 2 classes have fewer than 10 training examples: 'rare'" in said
+    assert "'often' has 98% of the training examples" in said
+    assert "The column 'leak' alone tells the class of 100.0% of the test examples" in said
+    assert "'a' alone" not in said
+    page = to_html(card)
+    assert "color = green" in page
+    assert "http://" not in page.split("<script")[0]
+
+
+def test_a_number_that_gives_the_target_is_told(tmp_path):
+    x = _RANDOM.normal(size=(200, 2))
+    np.savez(tmp_path / "d.npz", x=x, y=x[:, 0] * 3 + 1)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
+    assert [w for w in card.warnings if "alone gives the target" in w]
+    assert len(card.warnings) == 1
+    assert card.targets[0].ranges[0].name == "0"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_a_trap_nothing_is_told(seed, tmp_path):
+    random = np.random.default_rng(seed)
+    x, y = random.normal(size=(300, 4)), np.arange(300) % 3
+    np.savez(tmp_path / "d.npz", x=x + 0.3 * y[:, None], y=y)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
+    assert card.warnings == ()
+
+
+def test_samples_are_what_the_model_gets(tmp_path):
+    images = _RANDOM.integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x=images, y=np.arange(40) % 4)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
+    assert {sample.target[""] for sample in card.samples} == {"0", "1", "2", "3"}
+    known = {
+        bytes(image): str(label) for image, label in zip(images, np.arange(40) % 4, strict=True)
+    }
+    for sample in card.samples:
+        content = base64.b64decode(sample.inputs[""].partition(",")[2])
+        pixels = np.asarray(Image.open(io.BytesIO(content)))
+        assert known[pixels.tobytes()] == sample.target[""]
+
+
+def test_texts_are_shown_by_their_tokens(tmp_path):
+    rows = [f"Good <b>film</b> number {k},{('no', 'yes')[k % 2]}" for k in range(40)]
+    (tmp_path / "d.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    card, _ = _card(tmp_path / "d.csv", tmp_path)
+    assert card.inputs[0].lengths == (4, 4, 4)
+    assert all(each.inputs[""].startswith("good bfilmb number") for each in card.samples)
+    assert "<b>film" not in to_html(card)
