@@ -17,6 +17,7 @@ from secateur.flows.commands import (
     automations,
     cache,
     compress,
+    deploy,
     evaluate,
     inspect,
     profile,
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     inspect.add(commands)
     cache.add(commands)
     serve.add(commands)
+    deploy.add(commands)
     automations.add(commands)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:

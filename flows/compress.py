@@ -15,6 +15,7 @@ from secateur.flows.parameters import PruneParameters, Seed
 from secateur.flows.pipeline import stage_runner, tuning, wire_rounds, wire_train
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder
 from secateur.report.compress import CompressReport
 from secateur.store import Reference
 from secateur.tasks.compress_report import compress_report
@@ -104,7 +105,7 @@ def compress(
     steps: StepsConfig = StepsConfig(),  # noqa: B008
     fine_tune: CompressTuningConfig = CompressTuningConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
     deadline: Deadline | None = None,
 ) -> CompressReport:
     """Makes a Keras model small and fast, and shows what each step gained.
@@ -140,7 +141,7 @@ def compress(
         deadline=deadline,
     )
     parameters.check()
-    with pinned(), until(deadline):
+    with parameters.destination().claim(), pinned(), until(deadline):
         run, done = stage_runner(parameters.channels())
         wired = wire_compress(parameters, run)
         given = parameters.model_dump(mode="json")

@@ -13,6 +13,8 @@ from secateur.flows.deadline import ABOUT, Deadline
 from secateur.flows.parameters import PruneParameters, Seed
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import Destination, OutputFolder, names_of
+from secateur.output.inputs import inputs_of
 from secateur.schema import tell_bounds
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
@@ -100,7 +102,9 @@ class CompressParameters(BaseModel):
         default=CompressTuningConfig(), description="Training after each step but the last."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
-    output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+    output: OutputFolder = Field(
+        default=Path("out"), description="The folder of the run's results."
+    )
     deadline: Deadline | None = Field(default=None, description=ABOUT)
 
     def channels(self) -> PruneParameters:
@@ -137,5 +141,11 @@ class CompressParameters(BaseModel):
         Raises:
             ValueError: One sentence.
         """
-        self.channels().check()
-        self.weights().check()
+        self.channels().check_work()
+        self.weights().check_work()
+        self.destination().check()
+
+    def destination(self) -> Destination:
+        """Where the results go."""
+        names = names_of("compress", ("litert",), self.steps.quantize)
+        return Destination(self.output, names, tuple(inputs_of(self.model, self.dataset)))

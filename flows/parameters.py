@@ -18,7 +18,8 @@ from secateur.flows.rewinding import check_rewinding
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.models.sources import check_model
-from secateur.report.files import check_output
+from secateur.output import Destination, OutputFolder, locate, names_of
+from secateur.output.inputs import inputs_of
 from secateur.schema import tell_bounds
 from secateur.sparsity.combine import check_combination, check_dynamic
 from secateur.sparsity.config import TargetConfig
@@ -67,7 +68,9 @@ class PruneParameters(BaseModel):
         default=ExportConfig(), description="In which formats the final model is written."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
-    output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+    output: OutputFolder = Field(
+        default=Path("out"), description="The folder of the run's results."
+    )
     publish: PublishConfig = Field(
         default=PublishConfig(), description="When results are written, and who is told."
     )
@@ -85,7 +88,7 @@ class PruneParameters(BaseModel):
                 "target": self.target.settled(self.importance.criterion),
                 "correct": self.correct.resolved(self.fine_tune.epochs),
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
-                "output": self.output.expanduser().absolute(),
+                "output": locate(self.output),
             }
         )
 
@@ -95,6 +98,17 @@ class PruneParameters(BaseModel):
         Raises:
             ValueError: One sentence.
         """
+        self.check_work()
+        self.publish.check()
+        self.destination().check()
+
+    def destination(self) -> Destination:
+        """Where the results go."""
+        names = names_of("prune", self.export.formats, self.export.quantize)
+        return Destination(self.output, names, tuple(inputs_of(self.model, self.dataset)))
+
+    def check_work(self) -> None:
+        """Likewise, of what a run computes, wherever its results go."""
         for target in (*self.first, self.target):
             check_combination(self.importance.criterion, target, self.importance.pool)
         self._check_first()
@@ -119,8 +133,6 @@ class PruneParameters(BaseModel):
             )
         for format in self.export.formats:
             check_installed(format)
-        check_output(self.output)
-        self.publish.check()
 
     def _check_first(self) -> None:
         for target in self.first:

@@ -19,6 +19,7 @@ from secateur.flows.pipeline import StageName, check_stages, run_stages, wire_ex
 from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder
 from secateur.report.markdown import to_markdown
 from secateur.report.schema import Report
 from secateur.report.tracking import open_experiment
@@ -65,7 +66,7 @@ def prune(
     objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     export: ExportConfig = ExportConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
     deadline: Deadline | None = None,
     refresh: tuple[StageName, ...] = (),
@@ -122,7 +123,7 @@ def prune(
     if publish.mlflow:
         open_experiment(publish.mlflow)
     tag_flow_run(parameters.dataset.label, parameters.importance.criterion)
-    with pinned(), until(deadline):
+    with parameters.destination().claim(), pinned(), until(deadline):
         outcome = run_stages(parameters, set(refresh), through=wire_explained)
         given = parameters.model_dump(mode="json")
         if publish.approval:

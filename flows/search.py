@@ -22,6 +22,7 @@ from secateur.flows.search_steps import Searching
 from secateur.flows.trials import process_pool
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder, locate
 from secateur.report.search import SearchReport
 from secateur.search.config import BudgetConfig, Objective, SearchConfig
 from secateur.search.sensitivity_config import SensitivityConfig
@@ -60,7 +61,7 @@ def search(
     search: SearchConfig = SearchConfig(),  # noqa: B008
     sensitivity: SensitivityConfig = SensitivityConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
     workers: Annotated[int, Field(ge=1, le=1024)] = 1,
 ) -> SearchReport | State:
@@ -94,12 +95,12 @@ def search(
     given = dict(locals())
     names = SearchParameters.model_fields
     p = SearchParameters.model_validate({name: given[name] for name in names})
-    p = p.model_copy(update={"output": p.output.expanduser().absolute()})
+    p = p.model_copy(update={"output": locate(p.output)})
     runs = p.check()
     if publish.approval:
         check_approval()
     tag_flow_run(p.dataset.label, "search")
-    with pinned():
+    with p.destination().claim(), pinned():
         found = _search(p, runs)
         shared = json.loads(p.model_dump_json())
         if publish.approval:

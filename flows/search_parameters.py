@@ -15,6 +15,9 @@ from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.importance.names import BUILT_IN
 from secateur.models.config import ModelConfig
+from secateur.output import Destination, OutputFolder, locate, names_of
+from secateur.output.inputs import inputs_of
+from secateur.output.study import check_study
 from secateur.schema import tell_bounds
 from secateur.search.config import BudgetConfig, Objective, SearchConfig
 from secateur.search.sensitivity_config import SensitivityConfig
@@ -57,7 +60,7 @@ class SensitivityParameters(BaseModel):
         default=SensitivityConfig(), description="How the effect of each layer is measured."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
-    output: Path = Field(default=Path("out"), description="The folder of the results.")
+    output: OutputFolder = Field(default=Path("out"), description="The folder of the results.")
 
     @model_validator(mode="after")
     def _choose_pattern(self) -> Self:
@@ -81,8 +84,14 @@ class SensitivityParameters(BaseModel):
         self._check_choices()
         found = [self.to_prune(target) for target in self.target.targets()]
         for parameters in found:
-            parameters.check()
+            parameters.check_work()
+        self.destination().check()
         return found
+
+    def destination(self) -> Destination:
+        """Where the results go."""
+        inputs = tuple(inputs_of(self.model, self.dataset))
+        return Destination(self.output, names_of("sensitivity"), inputs)
 
     def to_prune(self, target: TargetConfig, first: tuple[TargetConfig, ...] = ()):
         """Parameters of a run with this target, resolved."""
@@ -142,6 +151,30 @@ class SearchParameters(SensitivityParameters):
     workers: int = Field(
         default=1, ge=1, le=1024, description="Processes that run candidates on this machine."
     )
+
+    @property
+    def study(self) -> str:
+        """Where the study is kept: a file from the root, or the URL of a data base."""
+        given = self.search.study
+        if given is not None and "://" in given:
+            return given
+        return str(
+            locate(Path(given), "search.study") if given else locate(self.output) / "study.log"
+        )
+
+    def check(self) -> list[PruneParameters]:
+        """As of a sensitivity; also refuses a file for a study that is none."""
+        found = super().check()
+        if self.search.strategy in ("tpe", "nsga2") and "://" not in self.study:
+            check_study(Path(self.study))
+        return found
+
+    def destination(self) -> Destination:
+        """Where the results go."""
+        inputs = inputs_of(self.model, self.dataset)
+        if self.search.study and "://" not in self.study:
+            inputs.append(("search.study", self.study))
+        return Destination(self.output, names_of("search"), tuple(inputs))
 
     @property
     def goals(self) -> str | None:

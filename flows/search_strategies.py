@@ -115,7 +115,7 @@ def _study(
         method=search.strategy,
         trials=search.trials,
         rungs=(*search.rungs, epochs) if search.rungs else default_rungs(epochs),
-        storage=search.study or str(run.output / "study.log"),
+        storage=p.study,
         name=_study_name(p, run, ground),
         cost=cost,
         dense=whole[cost],

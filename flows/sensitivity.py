@@ -14,6 +14,7 @@ from secateur.flows.search_parameters import SensitivityParameters
 from secateur.flows.search_wiring import wire_sensitivity
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder
 from secateur.search.curves import Sensitivity
 from secateur.search.sensitivity_config import SensitivityConfig
 from secateur.search.target_config import SearchTarget
@@ -40,7 +41,7 @@ def sensitivity(
     target: SearchTarget = SearchTarget(),  # noqa: B008
     sensitivity: SensitivityConfig = SensitivityConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
 ) -> list[Sensitivity]:
     """Prunes each layer alone at several ratios, and shows what it does to the accuracy.
 
@@ -66,7 +67,7 @@ def sensitivity(
     p = SensitivityParameters.model_validate({name: given[name] for name in names})
     runs = p.check()
     tag_flow_run(p.dataset.label, "sensitivity")
-    with pinned():
+    with p.destination().claim(), pinned():
         found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)[0]) for run in runs]
         report = sensitivity_report([each.sensitivity for each in found], runs[0].output)
     for each in report:

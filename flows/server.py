@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _TIMEOUT = 120  # seconds; the first start makes the data base
 _STARTS = 4
@@ -102,13 +103,15 @@ class Server:
 
     Args:
         port: Its port on the loopback address; by default a free one.
-        full: Also the UI, the scheduler, automations and whatever else a server does that stays.
+        log: Makes it a full one, with the UI, the scheduler, automations and whatever else a
+            server does that stays; the file receives what it has to say. None: a server for runs
+            alone, whose words nobody reads unless it does not start.
 
     Raises:
-        ServerError: The port is taken.
+        ServerError: The port is taken, or the log cannot be written.
     """
 
-    def __init__(self, port: int = 0, full: bool = False) -> None:
+    def __init__(self, port: int = 0, log: Path | None = None) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -120,8 +123,8 @@ class Server:
             self.port = probe.getsockname()[1]
         self.address = f"http://{_HOST}:{self.port}"
         self.api = f"{self.address}/api"
-        self._full = full
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        self._full = log is not None
+        self._log = _open(log)
         self._process = self._start()
 
     def wait(self) -> None:
@@ -184,7 +187,9 @@ class Server:
             return {"PREFECT_SERVER_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
         # The UI asks where these say, not where it came from.
         address = {"PREFECT_SERVER_API_HOST": _HOST, "PREFECT_SERVER_API_PORT": str(self.port)}
-        return {**address, "PREFECT_SERVER_UI_ENABLED": "1"}
+        # A command keeps its own terminal quiet; in the log is what goes wrong.
+        words = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "NOTSET"}
+        return {**address, **words, "PREFECT_SERVER_UI_ENABLED": "1"}
 
     def _answers(self) -> bool:
         try:
@@ -196,3 +201,15 @@ class Server:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"exit code {self._process.returncode}"
+
+
+def _open(log: Path | None) -> BinaryIO:
+    if log is None:
+        return tempfile.TemporaryFile()
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("w+b")
+    except OSError as error:
+        raise ServerError(
+            f"The log of Prefect's server cannot be written to {log}: {error.strerror}."
+        ) from error

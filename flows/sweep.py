@@ -23,6 +23,7 @@ from secateur.flows.sweep_parameters import Grid, SweepAxes, SweepParameters, Sw
 from secateur.flows.trials import Job, Result, dask_cluster, process_pool, run_here, run_on
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import OutputFolder, locate
 from secateur.report.sweep import SweepReport
 from secateur.report.tracking import open_experiment
 from secateur.store import StoreError
@@ -64,7 +65,7 @@ def sweep(
     fine_tune: FineTuneConfig = FineTuneConfig(),  # noqa: B008
     objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
     workers: Annotated[int, Field(ge=1, le=1024)] = 1,
     runner: Literal["process", "dask", "deployment"] = "process",
@@ -112,7 +113,7 @@ def sweep(
     tag_flow_run(p.dataset.label, "sweep")
     for notice in grid.notices:
         get_run_logger().warning(notice)
-    with pinned():
+    with p.destination(grid).claim(), pinned():
         outcomes = _run_all(p, grid)
         shared = json.loads(p.model_dump_json(exclude={"sweep"}))
         if publish.approval:
@@ -125,7 +126,7 @@ def sweep(
             p.axes(),
             outcomes,
             grid.notices,
-            p.output.expanduser().absolute(),
+            locate(p.output),
             publish.accuracy_bar,
         )
         if publish.mlflow:

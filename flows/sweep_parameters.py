@@ -23,6 +23,8 @@ from secateur.flows.parameters import ASIDE, PruneParameters, Seed
 from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
+from secateur.output import Destination, OutputFolder, locate, names_of
+from secateur.output.inputs import inputs_of
 from secateur.schema import tell_bounds
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
@@ -152,7 +154,9 @@ class SweepParameters(BaseModel):
         default=ObjectiveConfig(), description="What the model is for, and measured by."
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
-    output: Path = Field(default=Path("out"), description="The folder of the sweep's results.")
+    output: OutputFolder = Field(
+        default=Path("out"), description="The folder of the sweep's results."
+    )
     publish: PublishConfig = Field(
         default=PublishConfig(), description="When results are written, and who is told."
     )
@@ -188,10 +192,18 @@ class SweepParameters(BaseModel):
         if self.runner != "dask" and self.address:
             raise ValueError(f"address is given, but runner is {self.runner}; use runner dask.")
         self.publish.check()
+        locate(self.output)  # or every trial would be refused for it
         grid = self.grid()
         for trial in {_key(_without_seeds(t.parameters)): t for t in grid.trials}.values():
-            trial.parameters.check()
+            trial.parameters.check_work()
+        self.destination(grid).check()
         return grid
+
+    def destination(self, grid: Grid) -> Destination:
+        """Where the results go."""
+        read = [inputs_of(t.parameters.model, t.parameters.dataset) for t in grid.trials]
+        inputs = tuple(dict.fromkeys(each for several in read for each in several))
+        return Destination(self.output, names_of("sweep"), inputs)
 
     def axes(self) -> dict[str, list[Any]]:
         """The values by dotted parameter, as plain JSON."""

@@ -16,6 +16,7 @@ from secateur.flows.parameters import Seed
 from secateur.flows.publish import PublishConfig
 from secateur.flows.transfer_parameters import TransferParameters
 from secateur.importance.config import ImportanceConfig
+from secateur.output import OutputFolder
 from secateur.report.transfer import TransferReport
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
@@ -165,7 +166,7 @@ def transfer(
     target: TargetConfig | None = None,
     importance: ImportanceConfig = ImportanceConfig(),  # noqa: B008
     seed: Seed = 0,
-    output: Path = Path("out"),
+    output: OutputFolder = Path("out"),
     publish: PublishConfig = PublishConfig(),  # noqa: B008
     deadline: Deadline | None = None,
 ) -> TransferReport | State:
@@ -204,7 +205,7 @@ def transfer(
         done.append(stage(**arguments))
         return done[-1]
 
-    with pinned(), until(deadline):
+    with p.destination().claim(), pinned(), until(deadline):
         way = wire(p, run)
         given = p.model_dump(mode="json")
         found = gather(given, done, way.source, way.evaluations, way.trainings)

@@ -13,7 +13,8 @@ from secateur.flows.parameters import Seed
 from secateur.flows.publish import PublishConfig
 from secateur.importance.config import ImportanceConfig
 from secateur.models.pruned_source import source_file
-from secateur.report.files import check_output
+from secateur.output import Destination, OutputFolder, locate, names_of
+from secateur.output.inputs import inputs_of
 from secateur.schema import tell_bounds
 from secateur.sparsity.combine import check_combination
 from secateur.sparsity.config import TargetConfig
@@ -43,7 +44,9 @@ class TransferParameters(BaseModel):
         description="What a weight is worth, where it is pruned further.",
     )
     seed: Seed = Field(default=0, description="One integer for everything.")
-    output: Path = Field(default=Path("out"), description="The folder of the run's results.")
+    output: OutputFolder = Field(
+        default=Path("out"), description="The folder of the run's results."
+    )
     publish: PublishConfig = Field(
         default=PublishConfig(), description="When results are written, and who is told."
     )
@@ -55,7 +58,7 @@ class TransferParameters(BaseModel):
         return self.model_copy(
             update={
                 "fine_tune": self.fine_tune.model_copy(update={"seed": seed}),
-                "output": self.output.expanduser().absolute(),
+                "output": locate(self.output),
             }
         )
 
@@ -79,4 +82,10 @@ class TransferParameters(BaseModel):
                 "dataset.target and dataset.task instead."
             )
         check_dataset(self.dataset)
-        check_output(self.output)
+        self.destination().check()
+
+    def destination(self) -> Destination:
+        """Where the results go."""
+        source = ("transfer.source", str(source_file(self.transfer.source)))
+        inputs = (source, *inputs_of(None, self.dataset))
+        return Destination(self.output, names_of("transfer"), inputs)

@@ -13,8 +13,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from secateur.evaluation.schema import Evaluation, Latency
+from secateur.output import replace
 from secateur.report.compress import CompressReport, Step, compress_markdown
-from secateur.report.files import replace_all
 from secateur.store import Reference
 from secateur.tasks.exported import records
 from secateur.tasks.said import checks_of, notices_of
@@ -69,7 +69,7 @@ def compress_report(
         (partial / "compress.md").write_text(text, encoding="utf-8")
         (partial / "compress.json").write_text(report.to_json(), encoding="utf-8")
 
-    replace_all(output, write, last="compress.json")
+    replace(output, "compress", write, last="compress.json")
     create_markdown_artifact(text, key="compress", description="The steps of the compression")
     return report
 

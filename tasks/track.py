@@ -10,7 +10,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from secateur.report.files import RESULTS
+from secateur.output import names_of
 from secateur.report.histories import named
 from secateur.report.numbers import cost_numbers, numbers
 from secateur.report.schema import Report
@@ -32,7 +32,7 @@ def track_run(
         output: The output folder, which holds the results.
     """
     artifacts = [read(result) for result in results]
-    names = dict.fromkeys([*RESULTS, *(each.file for each in report.exports)])
+    names = dict.fromkeys([*names_of("prune"), *(each.file for each in report.exports)])
     run = Tracked(
         name=flow_run.get_name() or "secateur prune",
         parameters=report.parameters,

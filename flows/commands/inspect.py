@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -41,10 +42,14 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     """Prints to the standard output; no Prefect is needed."""
     from secateur.models.config import ModelConfig
     from secateur.models.sources import check_model
+    from secateur.output import check_file, locate, replace
     from secateur.tasks.quiet import import_tensorflow
 
     try:
         check_model(ModelConfig(path=namespace.model))
+        picture = locate(Path(namespace.picture), "--picture") if namespace.picture else None
+        if picture is not None:
+            check_file(picture)
         import_tensorflow()
         from secateur.models.build import load_model
         from secateur.structure.dependency import analyse
@@ -58,10 +63,16 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
             describe_parts(model),
         )
         sys.stdout.write("\n\n".join(tables) + "\n")
-        if namespace.picture:
-            from secateur.structure.picture import draw
+        if picture is not None:
+            from secateur.structure.picture import check_format, draw
 
-            draw(graph, namespace.picture)
+            check_format(picture)
+            name = picture.name
+
+            def write(folder: Path) -> None:
+                draw(graph, folder / name)
+
+            replace(picture.parent, f"inspect {name}", write, name)
             console.print(f"Picture: {namespace.picture}", highlight=False, soft_wrap=True)
     except (ValueError, OSError) as error:
         return refuse(console, "inspect", error)

@@ -32,6 +32,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters = namespace.flags.read(namespace).resolved()
         parameters.check()
+        parameters.destination().check_input("--config", namespace.config)
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "prune", error)

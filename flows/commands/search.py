@@ -29,6 +29,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters: SearchParameters = namespace.flags.read(namespace)
         parameters.check()
+        parameters.destination().check_input("--config", namespace.config)
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "search", error)

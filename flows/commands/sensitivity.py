@@ -27,6 +27,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters: SensitivityParameters = namespace.flags.read(namespace)
         runs = parameters.check()
+        parameters.destination().check_input("--config", namespace.config)
     except ValueError as error:
         return refuse(console, "sensitivity", error)
 

@@ -29,6 +29,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
     try:
         parameters: SweepParameters = namespace.flags.read(namespace)
         grid = parameters.check()
+        parameters.destination(grid).check_input("--config", namespace.config)
         check_terminal(parameters.publish)
     except ValueError as error:
         return refuse(console, "sweep", error)

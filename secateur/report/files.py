@@ -1,47 +1,18 @@
-"""Writing a run's results into its output folder, each file whole or not at all."""
+"""Writing a run's results into its output folder, all or none."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
+from secateur.output import replace
 from secateur.report.card import to_card
 from secateur.report.evidence import Evidence
 from secateur.report.markdown import to_markdown
 from secateur.report.page import to_html
 from secateur.report.schema import Report
 
-RESULTS = ("report.json", "report.html", "report.md", "model.keras", "model_card.md", "tensorboard")
-"""What a run leaves in its output folder."""
-
 _NOTHING = Evidence()
-
-
-class OutputError(OSError):
-    """The output folder cannot be written; one sentence, and the `errno` of what went wrong."""
-
-    def __str__(self) -> str:
-        return self.strerror or ""
-
-
-def check_output(folder: Path) -> None:
-    """Makes the output folder (`~` is the home folder), and refuses one that cannot be written.
-
-    Raises:
-        ValueError: One sentence that says why.
-    """
-    folder = folder.expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"output is {str(folder)!r}, which cannot be written ({error.strerror}); give another "
-            "folder."
-        ) from error
 
 
 def write_results(
@@ -66,6 +37,7 @@ def write_results(
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
+        ValueError: One sentence: a file there is not of an earlier run.
     """
 
     def write(partial: Path) -> None:
@@ -82,7 +54,7 @@ def write_results(
         (partial / "report.html").write_text(to_html(report, evidence), encoding="utf-8")
         (partial / "report.json").write_text(report.to_json(), encoding="utf-8")
 
-    replace_all(folder, write, last="report.json")
+    replace(folder, "prune", write, last="report.json")
 
 
 def _copy(folder: Path, copy: Path) -> None:
@@ -92,38 +64,3 @@ def _copy(folder: Path, copy: Path) -> None:
             target = copy / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-
-
-def replace_all(folder: Path, write: Callable[[Path], None], last: str) -> None:
-    """Writes files (and folders) into a folder, all or none.
-
-    What an earlier run left stays as it is until all of the new ones are written; then each one
-    takes its place in one step, and `last` comes last: where it is, the others belong to it.
-
-    Args:
-        folder: The output folder; `~` is the home folder.
-        write: Writes everything into the folder that it is given.
-        last: The file that vouches for the others.
-
-    Raises:
-        OutputError: The folder cannot be written, or its disk is full.
-    """
-    folder = folder.expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".results-", dir=folder) as name:
-            partial = Path(name)
-            write(partial)
-            (folder / last).unlink(missing_ok=True)
-            for path in sorted(partial.iterdir(), key=lambda path: path.name == last):
-                target = folder / path.name
-                if target.is_dir():
-                    shutil.rmtree(target)
-                path.replace(target)
-    except OSError as error:
-        raise OutputError(
-            error.errno,
-            f"The results cannot be written to {str(folder)!r} ({error.strerror or error}); make "
-            "room or give another output folder, and run the same command again: what was "
-            "computed is kept.",
-        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from secateur.report.files import replace_all
+from secateur.output import replace
 from secateur.report.search import SearchReport
 from secateur.report.search_html import to_html
 from secateur.report.sensitivity_plots import write_png
@@ -31,6 +31,7 @@ def write_search(folder: Path, report: SearchReport, config: dict[str, Any], mod
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
+        ValueError: One sentence: a file there is not of an earlier run.
     """
 
     def write(partial: Path) -> None:
@@ -41,7 +42,7 @@ def write_search(folder: Path, report: SearchReport, config: dict[str, Any], mod
         (partial / "search.html").write_text(to_html(report, _HEAD + text), encoding="utf-8")
         (partial / "search.json").write_text(report.to_json(), encoding="utf-8")
 
-    replace_all(folder, write, last="search.json")
+    replace(folder, "search", write, last="search.json")
 
 
 def write_sensitivity(folder: Path, found: list[Sensitivity]) -> None:
@@ -49,6 +50,7 @@ def write_sensitivity(folder: Path, found: list[Sensitivity]) -> None:
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
+        ValueError: One sentence: a file there is not of an earlier run.
     """
 
     def write(partial: Path) -> None:
@@ -56,7 +58,7 @@ def write_sensitivity(folder: Path, found: list[Sensitivity]) -> None:
         text = ",\n".join(each.model_dump_json(indent=2) for each in found)
         (partial / "sensitivity.json").write_text(f"[{text}]\n", encoding="utf-8")
 
-    replace_all(folder, write, last="sensitivity.json")
+    replace(folder, "sensitivity", write, last="sensitivity.json")
 
 
 def _without_empty(value: Any) -> Any:

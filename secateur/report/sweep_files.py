@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from secateur.report.files import replace_all
+from secateur.output import replace
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_html import to_html
 from secateur.report.sweep_plots import write_png
@@ -26,6 +26,7 @@ def write_sweep(folder: Path, report: SweepReport, models: Mapping[int, Path]) -
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
+        ValueError: One sentence: a file there is not of an earlier run.
     """
     names = {place: f"models/{_file_name(report, place)}" for place in models}
     variants = [
@@ -42,7 +43,7 @@ def write_sweep(folder: Path, report: SweepReport, models: Mapping[int, Path]) -
         (partial / "sweep.html").write_text(to_html(report), encoding="utf-8")
         (partial / "sweep.json").write_text(report.to_json(), encoding="utf-8")
 
-    replace_all(folder, write, last="sweep.json")
+    replace(folder, "sweep", write, last="sweep.json")
     return report
 
 

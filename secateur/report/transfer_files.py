@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from secateur.report.files import replace_all
+from secateur.output import replace
 from secateur.report.transfer import LABELS, TransferReport, transfer_markdown
 from secateur.report.transfer_html import to_html
 
@@ -22,6 +22,7 @@ def write_transfer(folder: Path, report: TransferReport, model: Path) -> None:
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
+        ValueError: One sentence: a file there is not of an earlier run.
     """
 
     def write(partial: Path) -> None:
@@ -32,7 +33,7 @@ def write_transfer(folder: Path, report: TransferReport, model: Path) -> None:
         (partial / "transfer.html").write_text(to_html(report), encoding="utf-8")
         (partial / "transfer.json").write_text(report.to_json(), encoding="utf-8")
 
-    replace_all(folder, write, last="transfer.json")
+    replace(folder, "transfer", write, last="transfer.json")
 
 
 def write_curves(report: TransferReport, path: Path) -> None:

@@ -30,6 +30,19 @@ class Picture(NamedTuple):
     figure: Figure
 
 
+def check_format(path: Path) -> None:
+    """Refuses a file whose name ends in no format of pictures.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    if path.suffix not in FORMATS:
+        raise ValueError(
+            f"A picture cannot be written to '{path}': its name has to end in one of "
+            f"{', '.join(FORMATS)}."
+        )
+
+
 def draw(graph: Graph, path: str | Path) -> Picture:
     """Draws the operations of a model from top to bottom and writes the picture.
 
@@ -44,11 +57,7 @@ def draw(graph: Graph, path: str | Path) -> Picture:
         ValueError: If the file has another ending.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise ValueError(
-            f"A picture cannot be written to '{path}': its name has to end in one of "
-            f"{', '.join(FORMATS)}."
-        )
+    check_format(path)
     operations = _operations(graph)
     for row, members in enumerate(nx.topological_generations(operations)):
         for node in members:

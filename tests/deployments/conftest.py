@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,16 @@ SERVE = [sys.executable, "-m", "secateur.flows.cli", "serve"]
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
+QUICK = {
+    "dataset": {"name": "digits"},
+    "train": {"epochs": 1},
+    "fine_tune": {"epochs": 1},
+    "importance": {"criterion": "magnitude"},
+    "target": {"ratio": 0.8},
+}
+"""Parameters of the flow `prune`: seconds of work."""
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -34,6 +45,21 @@ def until(condition, seconds=120, every=0.2):
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(every)
     return found
+
+
+def no_errors(log, but=None):
+    """Fails if a Prefect server has written of an error: its services fail nowhere else.
+
+    Args:
+        log: The file.
+        but: A pattern of entries, each with its traceback, that are known.
+    """
+    entries = re.split(r"^(?=[\d:.]+ \| [A-Z]+ +\| )", log.read_text(), flags=re.MULTILINE)
+    assert any("| INFO " in entry for entry in entries)  # what its services say does arrive
+    wrong = r"\| (ERROR|CRITICAL) +\||^Traceback|dead letter"
+    found = [entry for entry in entries if re.search(wrong, entry, re.MULTILINE)]
+    found = [entry for entry in found if not (but and re.search(but, entry))]
+    assert not found, "\n".join(found)[:5000]
 
 
 class Api:
@@ -69,6 +95,21 @@ class Api:
     def events(self, prefix):
         """Those of this kind, the latest first; the server writes them down with a delay."""
         return self("/events/filter", {"filter": {"event": {"prefix": [prefix]}}})["events"]
+
+    def each_minute(self, deployment, parameters):
+        """Switches the first schedule of a deployment on, as an operator does in the UI."""
+        found = self.deployments()[deployment]
+        schedule = found["schedules"][0]["id"]
+        cron = {"cron": "* * * * *", "timezone": "UTC"}
+        body = {"active": True, "schedule": cron, "parameters": parameters}
+        self(f"/deployments/{found['id']}/schedules/{schedule}", body, "PATCH")
+
+    def scheduled(self, deployment, *states):
+        """The runs that the deployment's schedules made and that are in one of the states."""
+        of = {"deployments": {"name": {"any_": [deployment]}}}
+        which = {"state": {"name": {"any_": states}}}
+        found = self("/flow_runs/filter", {**of, "flow_runs": which})
+        return [run for run in found if run["auto_scheduled"]]
 
     def start(self, deployment, parameters):
         found = self.deployments()[deployment]["id"]
@@ -130,6 +171,7 @@ def environment(home):
         "PREFECT_HOME": str(home / "prefect"),
         "SECATEUR_STORE": str(home / "store"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_SERVER_LOGGING_LEVEL": "INFO",
     }
     for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_PORT", "PREFECT_PROFILES_PATH"):
         own.pop(name, None)
@@ -145,3 +187,4 @@ def served(home, environment):
         until(lambda: running.poll() is not None or "Ctrl-C ends it" in log.read_text())
         assert running.poll() is None, log.read_text()
         yield Api(f"http://127.0.0.1:{port}/api")
+        no_errors(home / "prefect" / f"server-{port}.log")

@@ -21,6 +21,8 @@ QUICK = {
     "target": {"ratio": 0.8},
 }
 
+ENDED = ("Completed", "Failed", "Crashed", "Cancelled")
+
 
 @pytest.fixture
 def inbox():
@@ -110,3 +112,12 @@ def test_a_run_waits_for_approval(served, home):
     assert (state["type"], state["name"]) == ("CANCELLED", "Rejected")
     assert state["message"] == "Not published: too poor."
     assert not list(output.iterdir())
+
+
+def test_a_schedule_that_is_switched_on_makes_a_run(served, home):
+    given = {**QUICK, "dataset": {"name": "digits"}, "output": str(home / "each-minute")}
+    served.each_minute("prune", given)
+    done = until(lambda: served.scheduled("prune", *ENDED), 180)[0]
+    assert done["state"]["name"] == "Completed", done["state"]
+    assert done["name"] == "prune-digits-simple_net-0.8"
+    assert (home / "each-minute" / "report.json").exists()

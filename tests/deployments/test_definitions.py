@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
 from prefect.flows import load_flow_from_entrypoint
-from prefect.settings import PREFECT_API_URL
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
@@ -115,39 +112,6 @@ def test_nothing_of_the_deployers_machine_is_in_the_file():
         for schedule in [definition, *definition.get("schedules", [])]:
             output = schedule.get("parameters", {}).get("output")
             assert output is None or output.startswith("~/")  # a worker's own folder is temporary
-
-
-FETCHED = """
-import asyncio, os, sys
-from prefect.deployments.steps.core import run_steps
-from prefect.flows import load_flow_from_entrypoint
-os.chdir(asyncio.run(run_steps({steps}))["directory"])
-load_flow_from_entrypoint("secateur.flows.sweep.sweep")
-names = [name for name in sys.modules if name.split(".")[0] == "secateur"]
-assert len(names) > 20
-for name in names:
-    assert sys.modules[name].__file__.startswith(os.getcwd()), name
-"""
-
-
-def test_the_git_step_brings_the_code_that_then_runs(tmp_path, prefect_server):
-    steps = yaml.safe_load(FILE.read_text())["definitions"]["from_git"]
-    repository = tmp_path / "repository"
-    for package in ("flows", "tasks", "secateur"):
-        shutil.copytree(FILE.parents[1] / package, repository / package)
-    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "All"]):
-        subprocess.run([*git, *command], check=True)
-    own = {
-        **os.environ,
-        "SECATEUR_GIT": repository.as_uri(),
-        "PREFECT_API_URL": PREFECT_API_URL.value(),
-        "PYTHONPATH": "",
-    }
-    code = FETCHED.format(steps=steps)
-    worker = tmp_path / "worker"
-    worker.mkdir()
-    subprocess.run([sys.executable, "-c", code], check=True, env=own, cwd=worker, timeout=120)
 
 
 def test_entry_points_import_without_tensorflow():

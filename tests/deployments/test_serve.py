@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployments.conftest import SERVE, Api, free_port, process, until
+from tests.deployments.conftest import SERVE, Api, free_port, no_errors, process, until
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +20,7 @@ QUICK = {
     "fine_tune": {"epochs": 1},
     "importance": {"criterion": "magnitude"},
 }
+OLDER = "secateur.flows.prune.prune".removeprefix("secateur.")
 
 
 def _served(command, environment, log, port):
@@ -51,6 +52,8 @@ def test_runs_switches_and_ctrl_c(home, environment):
         assert not any(s["active"] for d in found.values() for s in d["schedules"])
         names = _automations(api)
         assert len(names) == 2
+        server = home / "prefect" / f"server-{port}.log"
+        assert f"The server's log: {server}" in log.read_text()
 
         run = api.end(api.start("prune", {**QUICK, "target": {"ratio": 0.8}}))
         assert run["state"]["name"] == "Completed", run["state"]
@@ -71,10 +74,15 @@ def test_runs_switches_and_ctrl_c(home, environment):
         with pytest.raises(RuntimeError, match="409"):
             api.start("prune", {"target": {"ratoi": 0.8}})
 
+        no_errors(server)
+
         long = {**QUICK, "train": {"epochs": 5000}, "target": {"ratio": 0.8}}
         last = api.start("prune", long)
         until(lambda: _process_of(last))
         until(lambda: api.state(last) == "RUNNING")
+        # What an older version left behind.
+        api(f"/deployments/{prune['id']}", {"entrypoint": OLDER}, "PATCH")
+        assert api.deployments()["prune"]["entrypoint"] == OLDER
         os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
         assert running.wait(timeout=60) == 0, log.read_text()
         assert not api.healthy()
@@ -91,6 +99,13 @@ def test_runs_switches_and_ctrl_c(home, environment):
         assert found["sweep-ratios"]["paused"]
         assert not found["prune"]["paused"]
         assert _automations(api) == names
+        again = api.start("prune", {**QUICK, "target": {"ratio": 0.8}})
+        assert api.end(again)["state"]["name"] == "Completed"  # by the entry point of today
+        no_errors(server)
+        with server.open("ab") as words:
+            words.write(b"12:00:00.000 | ERROR   | docket.worker - no schedules today\n")
+        told = "Prefect's server has trouble: docket.worker - no schedules today"
+        until(lambda: told in log.read_text(), 20)
         running.terminate()  # as a service manager does
         assert running.wait(timeout=60) == 0
         assert not api.healthy()

@@ -11,61 +11,23 @@ import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
 
 import psutil
 import pytest
 
-from secateur.flows.serving.definitions import FILE
 from tests.deployments.conftest import Api, free_port, process, until
+from tests.deployments.pool import kill_machine, pool, worker
+from tests.deployments.postgresql import HAS_POSTGRESQL, postgresql
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
-PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (PROGRAMS or shutil.which("initdb")), reason="there is no PostgreSQL on this machine"
-    ),
+    pytest.mark.skipif(not HAS_POSTGRESQL, reason="there is no PostgreSQL on this machine"),
 ]
-PREFECT = [sys.executable, "-m", "prefect"]
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """The address of a PostgreSQL server with an empty data base; it refuses to run as root."""
-    search = f"{PROGRAMS}:{os.environ['PATH']}"
-    user = "nobody" if os.geteuid() == 0 else None
-    folder = tempfile.mkdtemp(prefix="postgres-")
-    if user:
-        shutil.chown(folder, user)
-    port = free_port()
-    more = {"user": user, "cwd": folder, "env": {**os.environ, "PATH": search}}
-
-    def run(name, *arguments):
-        program = shutil.which(name, path=search)
-        subprocess.run([program, *arguments], check=True, capture_output=True, **more)
-
-    run("initdb", "-D", f"{folder}/data", "-U", "prefect", "--auth=trust", "--encoding=UTF8")
-    program = shutil.which("postgres", path=search)
-    arguments = ["-D", f"{folder}/data", "-h", "127.0.0.1", "-p", str(port), "-k", folder]
-    with open(f"{folder}/log", "wb") as log:
-        server = subprocess.Popen([program, *arguments], stdout=log, stderr=log, **more)
-    try:
-        address = ["-h", "127.0.0.1", "-p", str(port), "-U", "prefect"]
-        ready = [shutil.which("pg_isready", path=search), *address]
-        until(lambda: subprocess.run(ready, capture_output=True).returncode == 0, 60)
-        run("createdb", *address, "prefect")
-        yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/prefect"
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +50,9 @@ def bucket(home):
 
 
 @pytest.fixture(scope="module")
-def cluster(home, environment, postgres, bucket):
+def cluster(home, environment, bucket):
     """The environment of a client of all services, with the deployments deployed."""
-    port = free_port()
-    server = {
-        **environment,
-        "PREFECT_API_DATABASE_CONNECTION_URL": postgres,
-        "PREFECT_SERVER_API_PORT": str(port),
-    }
-    client = {**environment, **bucket, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
-    with process([*PREFECT, "server", "start"], server, home / "server.log"):
-        until(Api(client["PREFECT_API_URL"]).healthy)
-        for command in (
-            [*PREFECT, "work-pool", "create", "secateur", "--type", "process"],
-            [*PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", str(FILE)],
-            [sys.executable, "-m", "secateur.flows.cli", "automations"],
-        ):
-            done = subprocess.run(command, env=client, capture_output=True, text=True, timeout=180)
-            assert done.returncode == 0, done.stdout + done.stderr
+    with postgresql() as database, pool({**environment, **bucket}, home, database) as client:
         yield client
 
 
@@ -113,30 +60,17 @@ def cluster(home, environment, postgres, bucket):
 def _worker(name, home, cluster):
     """A worker that runs one flow at a time; its cache is its own, as on a machine of its own."""
     own = {**cluster, "XDG_CACHE_HOME": str(home / f"cache-{name}")}
-    command = [*PREFECT, "worker", "start", "--pool", "secateur", "--name", name, "--limit", "1"]
-    with process(command, own, home / f"{name}.log") as running:
-        try:
-            yield running
-        finally:
-            _kill_machine(running.pid)
-
-
-def _kill_machine(pid):
-    """Ends a worker and what it runs as a loss of power would."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        worker = psutil.Process(pid)
-        for lost in [worker, *worker.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                lost.kill()
+    with worker(own, home / f"{name}.log", "--name", name, "--limit", "1") as running:
+        yield running
 
 
 def _worker_of(run_id, workers):
     """The worker whose process runs a flow run."""
-    for worker in workers:
+    for running in workers:
         with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(worker.pid).children(recursive=True):
+            for child in psutil.Process(running.pid).children(recursive=True):
                 if run_id in child.environ().values():
-                    return worker
+                    return running
     return None
 
 
@@ -164,7 +98,7 @@ def _trials(api, state):
     return api("/flow_runs/filter", {**named, **of_state})
 
 
-def test_a_sweep_survives_the_loss_of_a_worker(home, cluster, postgres):
+def test_a_sweep_survives_the_loss_of_a_worker(home, cluster):
     api = Api(cluster["PREFECT_API_URL"])
     output = home / "sweep"
     command = [sys.executable, "-m", "secateur.flows.cli", "sweep", "--runner", "deployment"]
@@ -177,7 +111,7 @@ def test_a_sweep_survives_the_loss_of_a_worker(home, cluster, postgres):
             lost = until(lambda: _running(api, "fine_tune"))
             before = _built(api)
             victim = until(lambda: _worker_of(lost, (one, two)))
-            _kill_machine(victim.pid)
+            kill_machine(victim.pid)
             assert api.state(lost) == "RUNNING"  # nobody could tell
             assert sweep.wait(timeout=400) == 0, (home / "sweep.log").read_text()
         assert victim.poll() is not None

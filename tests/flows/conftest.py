@@ -20,6 +20,15 @@ QUICK = {
 }
 
 
+def check_names(folder, command, formats=(), quantize=None):
+    """What a run wrote has the names that are looked for before any work."""
+    from secateur.output import names_of
+
+    there = {path.name for path in folder.iterdir()} - {".secateur.json", "study.log"}
+    assert there <= set(names_of(command, formats, quantize))
+    assert there
+
+
 @pytest.fixture
 def quick(tmp_path, prefect_server):
     """Calls the flow with few epochs; its output goes to a folder of the test's own."""

@@ -18,7 +18,7 @@ BAD = [
     (["--target.ratio", "0.9", "--model.factory", "nets"], "write it as package.module:function"),
     (["--target.ratio", "0.9", "--model.path", "none.keras"], "which is no file"),
     (["--target.ratio", "0.9", "--dataset.data_dir", "/no/where"], "which is no folder"),
-    (["--target.ratio", "0.9", "--output", "/proc/nothing"], "cannot be written"),
+    (["--target.ratio", "0.9", "--output", "/proc/nothing"], "is the system's (/proc)"),
     (["--target.ratio", "0.9", "--model.factory", "os:getcwd"], "has not allowed"),
     (["--target.ratio", "0.9", "--objective.loss", "os:getcwd"], "has not allowed"),
     (["--target.ratio", "0.9", "--objective.loss", "os.getcwd"], "neither a name nor package"),

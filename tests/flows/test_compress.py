@@ -11,6 +11,7 @@ from secateur.flows.compress import find_compressed
 from secateur.flows.compress_parameters import CompressParameters
 from secateur.flows.pipeline import look_up
 from secateur.report.compress import CompressReport, compress_markdown
+from tests.flows.conftest import check_names
 
 
 @pytest.mark.slow
@@ -40,7 +41,9 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
     assert sizes == sorted(sizes, reverse=True)
     assert channels.flops <= 0.5 * dense.flops * 1.05
     out = tmp_path / "out"
+    check_names(out, "compress", ("litert",), "int8")
     assert {path.name for path in out.iterdir()} == {
+        ".secateur.json",
         "compress.json",
         "compress.md",
         "model.keras",

@@ -11,6 +11,7 @@ import yaml
 from prefect.exceptions import CancelledRun
 
 from secateur.report.search import SearchReport
+from tests.flows.conftest import check_names
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def _entries():
 def test_the_smallest_model_within_a_drop(searched, tmp_path):
     report = searched()
     out = tmp_path / "out"
+    check_names(out, "search")
     assert report == SearchReport.model_validate_json((out / "search.json").read_text())
     (step,) = report.steps
     chosen = next(trial for trial in step.trials if trial.number == step.chosen)
@@ -230,6 +232,7 @@ def test_sensitivity_is_printed_and_drawn(tmp_path, shared_store, capsys, prefec
     printed, _ = capsys.readouterr()
     assert "dense_1" in printed
     assert "bears it worst" in printed
+    check_names(out, "sensitivity")
     assert (out / "sensitivity.png").stat().st_size > 5000
     (found,) = json.loads((out / "sensitivity.json").read_text())
     assert [curve["layer"] for curve in found["curves"]] == ["dense_1", "dense_2", "logits"]

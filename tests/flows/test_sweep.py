@@ -11,7 +11,7 @@ import signal
 import pytest
 
 from secateur.report.sweep import SweepReport
-from tests.flows.conftest import QUICK
+from tests.flows.conftest import QUICK, check_names
 
 GRID = {"target": {"ratio": [0.5, 0.9]}, "fine_tune": {"seed": [0, 1]}}
 
@@ -68,6 +68,7 @@ def test_trials_share_what_they_have_in_common(swept, tmp_path):
     assert [trial.status for trial in swept.trials] == ["done"] * 4
     assert [round(variant.figures["sparsity"].mean, 3) for variant in swept.variants] == [0.5, 0.9]
     assert all(variant.figures["test"].trials == 2 for variant in swept.variants)
+    check_names(tmp_path / "out", "sweep")
     written = SweepReport.model_validate_json((tmp_path / "out" / "sweep.json").read_text())
     assert written == swept
 

@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.flows.conftest import check_names
+
 pytestmark = pytest.mark.slow
 
 QUICK = {
@@ -61,6 +63,8 @@ def test_zeros_stay_and_a_fresh_start_has_the_same(moved, ran, tmp_path):
     assert written["models"]["transferred"]["metrics"] == ours.metrics
     assert "from scratch" in (tmp_path / "out" / "transfer.md").read_text()
     assert "from scratch" in (tmp_path / "out" / "transfer.html").read_text()
+    check_names(tmp_path / "out", "transfer")
+    check_names(tmp_path / "pruned", "prune")
     assert (tmp_path / "out" / "transfer.png").stat().st_size > 5000
 
     again = moved()

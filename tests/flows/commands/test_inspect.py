@@ -47,12 +47,27 @@ def test_a_picture_is_written(saved, tmp_path, capsys):
     assert "Picture:" in capsys.readouterr().err
 
 
+def test_a_picture_takes_the_place_of_an_earlier_one_but_of_nothing_of_the_users(
+    saved, tmp_path, capsys
+):
+    for name in ("one.svg", "two.svg", "one.svg"):
+        assert main(["inspect", str(saved), "--picture", str(tmp_path / name)]) == 0
+    assert (tmp_path / "two.svg").read_bytes() == (tmp_path / "one.svg").read_bytes()
+    (tmp_path / "mine.svg").write_text("mine")
+    capsys.readouterr()
+    assert main(["inspect", str(saved), "--picture", str(tmp_path / "mine.svg")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""  # before any work
+    assert "'mine.svg' where results would be written" in " ".join(said.err.split())
+    assert (tmp_path / "mine.svg").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere.keras"], "is no file; give a .keras file"),
         (["MODEL", "--picture", "graph.gif"], ".svg, .png, .pdf"),
-        (["MODEL", "--picture", "nowhere/graph.svg"], "No such file or directory"),
+        (["MODEL", "--picture", "nowhere/graph.svg"], "there is no folder"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_sentence(saved, arguments, message, capsys):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from secateur.output import OutputError
 from secateur.report.card import to_card
-from secateur.report.files import OutputError, check_output, write_results
+from secateur.report.files import write_results
 from secateur.report.markdown import to_markdown
 from secateur.report.page import to_html
 from secateur.report.schema import Report
@@ -27,11 +28,11 @@ def model(tmp_path):
 
 
 def _names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".secateur.json")
 
 
 def _content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_the_folder_holds_the_results_and_nothing_else(report, model, evidence, tmp_path):
@@ -50,9 +51,8 @@ def test_the_home_folder_is_no_folder_called_tilde(report, model, tmp_path, monk
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    check_output(Path("~/checked"))
     write_results(Path("~/out"), report, model)
-    assert _names(tmp_path / "home") == ["checked", "out"]
+    assert _names(tmp_path / "home") == ["out"]
     assert _names(tmp_path / "home" / "out") == FILES
     assert not _names(tmp_path / "here")
 
@@ -124,57 +124,3 @@ def test_a_disk_that_gets_full_leaves_the_earlier_run_whole(
     )
     assert "\n" not in str(error.value)
     assert _content(out) == before
-
-
-def test_a_report_stands_only_beside_its_own_model(make, model, tmp_path, monkeypatch):
-    """A run that dies between two files leaves no report."""
-    out = tmp_path / "out"
-    write_results(out, make(sparsity=0.5), model)
-    replace = Path.replace
-
-    def die(self, target):
-        if Path(target).name == "report.md":
-            raise KeyboardInterrupt
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", die)
-    with pytest.raises(KeyboardInterrupt):
-        write_results(out, make(sparsity=0.9), model)
-    assert _names(out) == ["model.keras", "model_card.md", "report.html", "report.md"]
-
-
-def test_a_folder_in_the_place_of_a_file_is_named(report, model, tmp_path):
-    out = tmp_path / "out"
-    (out / "report.json" / "inside").mkdir(parents=True)
-    with pytest.raises(OutputError, match="cannot be written to"):
-        write_results(out, report, model)
-    assert _names(out) == ["report.json"]
-
-
-def test_the_output_folder_is_made_when_it_is_checked(tmp_path):
-    check_output(tmp_path / "a" / "b")
-    assert _names(tmp_path / "a" / "b") == []
-    check_output(tmp_path / "a" / "b")
-
-
-def test_an_output_that_cannot_be_a_folder_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
-        with pytest.raises(ValueError, match=r"cannot be written \(.+\); give another folder\.$"):
-            check_output(place)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_without_the_right_to_write_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(ValueError, match="Permission denied"):
-        check_output(tmp_path)
-
-
-def test_an_output_on_a_full_disk_is_refused(tmp_path, monkeypatch):
-    def full(**_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("tempfile.TemporaryFile", full)
-    with pytest.raises(ValueError, match="No space left on device"):
-        check_output(tmp_path)
