@@ -33,7 +33,8 @@ class DatasetConfig(BaseModel):
         min_length=1,
         description="Your own data: a `.csv`, `.parquet`, `.npz` or `.tfrecord` file, a folder "
         "with a folder of images for each class, or a folder whose files or folders `train`, "
-        "`test` and, if there is one, `validation` are such data.",
+        "`test` and, if there is one, `validation` are such data (in any case; also `training`, "
+        "`testing`, `valid`, `val` and `dev`).",
     )
     factory: str | None = Field(
         default=None,
@@ -69,7 +70,8 @@ class DatasetConfig(BaseModel):
         default=None,
         ge=2,
         le=1_000_000,
-        description="Number of classes, where labels are numbers from 0. Default: what is found.",
+        description="Number of classes, where labels are numbers from 0; more than the data have "
+        "where the model knows more. Default: what is found.",
     )
     shape: tuple[_Size, ...] | None = Field(
         default=None,

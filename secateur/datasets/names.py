@@ -98,8 +98,8 @@ def outside_fingerprint(config: DatasetConfig) -> Any:
 
     Of a path: every file's content. Of a factory: its whole package. Of a TFDS name: the content
     of every prepared file in `data_dir`, so that what was prepared again is read again; empty
-    without `data_dir`, where a name and the version of TFDS say what the data
-    is. Of a bundled set: the version of the package it is made from.
+    without `data_dir`, where a name and the version of TFDS say what the data is. Of a bundled
+    set: the version of the package it is made from.
     """
     if config.path is not None:
         return fingerprint(config.path)

@@ -115,6 +115,7 @@ def test_a_bundled_set_names_the_extra_that_it_needs(monkeypatch):
         ({"name": None}, "not none of them"),
         ({"path": "a.csv", "factory": "a:b"}, "not dataset.path and dataset.factory"),
         ({"features": ["a"], "target": ["a"]}, "'a' is both in dataset.features and"),
+        ({"test_split": ""}, "test_split"),
         ({"task": "language_model", "target": ["a"]}, "the next token; leave it out"),
     ],
 )
