@@ -112,7 +112,7 @@ class OneByOne:
         }
 
 
-def count_examples(one: OneByOne, most: int) -> int | None:
+def count_examples(one: Callable[[int], Mapping[str, Any]], most: int) -> int | None:
     """How many examples are to be computed one by one; None if the model is not deterministic."""
     first = one(0)
     started = time.perf_counter()

@@ -65,11 +65,11 @@ def cut(
     keep = graph.keeping(removed)
     count = graph.counter(keep)
     changes: dict[int, dict[str, Any]] = {}
-    for (op, key), (value, _, _) in graph.trace.configs.items():
-        changes.setdefault(op, {})[key] = value(count)
+    for (op, key), (made, _, _) in graph.trace.configs.items():
+        changes.setdefault(op, {})[key] = made(count)
     arguments: dict[int, dict[Any, Any]] = {}
-    for (node, key), (value, _, _) in graph.trace.arguments.items():
-        arguments.setdefault(node, {})[key] = value(count)
+    for (node, key), (made, _, _) in graph.trace.arguments.items():
+        arguments.setdefault(node, {})[key] = made(count)
     inputs = {
         key: [_left(axes, count) for axes in seen] for key, seen in graph.trace.model_inputs.items()
     }

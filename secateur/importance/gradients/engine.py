@@ -242,7 +242,7 @@ class _Closed(NamedTuple):
 
     def row(self, example: int) -> Any:
         assert self.terms is not None
-        return sum(term.gradients(example, example + 1) for term in self.terms)[0].numpy()  # type: ignore[misc]
+        return sum(term.gradients(example, example + 1) for term in self.terms)[0].numpy()
 
     def total(self, power: int | None) -> Any:
         assert self.terms is not None
