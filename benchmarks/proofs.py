@@ -3,7 +3,7 @@
     python -m benchmarks.proofs [--write]
 
 Each line is one run of the command in a process and with a store of its own, so that every
-stage is computed; all figures are those of its `report.json`. The goal is 5 % of a run or 2 seconds,
+stage is computed; all figures are those of its `report.json`. The goal is 5 % of a run or 2 s,
 whichever is more. `--write` puts the table into `benchmarks/proofs.md`.
 """
 
