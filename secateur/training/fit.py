@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from secateur.datasets.dataset import Split
 from secateur.graph.building import own_steps
+from secateur.models.weights import flat_layers
 from secateur.training import companion
 from secateur.training.augment import augmenter
 from secateur.training.batches import ordered, shuffled
@@ -30,7 +31,8 @@ Progress = Callable[[float, dict[str, float]], None]
 Stop = Callable[[int], bool]
 """Asked at the end of each epoch but the last, with the epochs done, whether training ends here."""
 
-_WORK_PER_EXECUTION = 1e9  # weights x examples: about half a second on one core
+_WORK_PER_EXECUTION = 1e9
+"""Multiplications of a forward pass in one execution: with the way back, about half a second."""
 
 
 class DivergedError(ArithmeticError):
@@ -103,7 +105,7 @@ def fit(
         )
     epochs = config.epochs or 0
     steps = math.ceil(len(train) / config.batch_size)
-    per_execution = int(_WORK_PER_EXECUTION // (model.count_params() * config.batch_size + 1))
+    per_execution = int(_WORK_PER_EXECUTION // (_work(model) * config.batch_size + 1))
     if config.compute.devices > 1:  # TensorFlow 2.21 cannot run several steps of them in one loop
         per_execution = 1
     optimizer = sparse(model, config.regularizer, epochs * steps, optimizer)
@@ -202,6 +204,29 @@ def _best_epoch(
         keep=config.keep == "best" or may_stop,
         others=companions,
     )
+
+
+def _work(model: keras.Model) -> int:
+    """About how many multiplications a forward pass of one example takes.
+
+    Each weight counts at all positions that its layer gives, as far as the layer says; steps of a
+    convolution take far longer than its number of weights says.
+    """
+    total = 0
+    for layer in flat_layers(model):
+        if not list(layer._flatten_layers(include_self=False)):
+            total += layer.count_params() * _positions(layer)
+    return total
+
+
+def _positions(layer: keras.Layer) -> int:
+    try:
+        shape = layer.output.shape[1:]
+    except (AttributeError, ValueError):  # inside another layer, or of several outputs
+        return 1
+    last = getattr(layer, "data_format", "channels_last") == "channels_last"
+    sizes = shape[:-1] if last else shape[1:]
+    return math.prod(size for size in sizes if size)
 
 
 def _class_weight(config, train, objective, group) -> dict[int, float] | None:
