@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
-from secateur.graph.building import own_steps
+from secateur.graph.attributes import own_steps
 from secateur.graph.copying import copied
 from secateur.models.weights import prunable_weights
 from secateur.proof.copies import prove_copy

@@ -11,6 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+OWN_STEPS = ("train_step", "test_step", "compute_loss")
+"""Methods of `keras.Model` by which a class trains or measures in a way of its own."""
+
 
 def from_keras(obj: Any) -> bool:
     """Whether an object is of a class, or a function, of Keras itself."""
@@ -55,3 +58,8 @@ def keras_names() -> frozenset[str]:
     graph = keras.Model(model.inputs, model.outputs)
     names = {name for x in (model, graph, keras.layers.Layer()) for name in vars(x)}
     return frozenset(names | {"history", "stop_training"})
+
+
+def own_steps(cls: type) -> list[str]:
+    """Which of `OWN_STEPS` a class of models has that is not Keras's."""
+    return [name for name in OWN_STEPS if not from_keras(getattr(cls, name))]

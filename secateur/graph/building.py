@@ -22,8 +22,6 @@ _PARTS = (
     ("backward_layer", "backward_layer"),
     ("cell", "cell"),
 )
-OWN_STEPS = ("train_step", "test_step", "compute_loss")
-"""Methods of `keras.Model` by which a class trains or measures in a way of its own."""
 
 
 class Builder:
@@ -203,11 +201,6 @@ def _takes_layers(cls: type) -> bool:
     taken = inspect.getfullargspec(cls.__init__)  # type: ignore[misc]
     own = inspect.getfullargspec(keras.Sequential.__init__).args[1:]
     return taken.args[1:] == own or bool(taken.varargs and taken.varkw)
-
-
-def own_steps(cls: type) -> list[str]:
-    """Which of `OWN_STEPS` a class of models has that is not Keras's."""
-    return [name for name in OWN_STEPS if not from_keras(getattr(cls, name))]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from secateur.evaluation.flops import graph_of
-from secateur.graph.building import OWN_STEPS, Builder, constructor, own_code, own_steps
+from secateur.graph.attributes import OWN_STEPS, own_steps
+from secateur.graph.building import Builder, constructor, own_code
 from secateur.graph.compiling import copy_compilation
 from secateur.graph.pairing import Pairs, UnlikeError
 from secateur.graph.state import move_state

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from secateur.graph.building import Builder, constructor, own_steps
+from secateur.graph.attributes import own_steps
+from secateur.graph.building import Builder, constructor
 from secateur.graph.compiling import copy_compilation
 from secateur.graph.pairing import Pairs, UnlikeError
 from secateur.graph.state import move_state

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.datasets.dataset import Split
-from secateur.graph.building import own_steps
+from secateur.graph.attributes import own_steps
 from secateur.models.weights import flat_layers
 from secateur.training import companion
 from secateur.training.augment import augmenter
