@@ -11,6 +11,10 @@ import numpy as np
 import tensorflow as tf
 from keras.src.trainers.compile_utils import CompileLoss
 
+from secateur.models.strided import mend
+
+mend()  # before a gradient is taken here
+
 
 class Place(NamedTuple):
     """Where the activation of a layer's units is.

@@ -10,6 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from secateur.models.strided import mend
+
+mend()  # before a gradient is taken here
+
 Calls = dict[int, list[list[np.ndarray]]]
 """Id of a layer -> for each of its calls the arrays that went into it."""
 
