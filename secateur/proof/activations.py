@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras.src.trainers.compile_utils import CompileLoss
 
 from secateur.models.strided import mend
+from secateur.proof.scores import single
 
 mend()  # before a gradient is taken here
 
@@ -64,12 +65,7 @@ class ActivationsOneByOne:
 
     def __call__(self, example: int) -> dict[str, np.ndarray | None]:
         """Path -> float64 array (units,)."""
-        x, y, sample_weight = (
-            tf.nest.map_structure(lambda a: tf.convert_to_tensor(a[example : example + 1]), part)
-            if part is not None
-            else None
-            for part in self._data
-        )
+        x, y, sample_weight = single(self._data, example)
         operations = {id(p.operation): p.operation for some in self._places.values() for p in some}
         outputs: dict[int, list[tf.Tensor]] = {key: [] for key in operations}
         with (

@@ -90,12 +90,7 @@ class OneByOne:
 
     def __call__(self, example: int) -> dict[str, np.ndarray | None]:
         """Path -> gradient of the weight, None where nothing depends on it."""
-        x, y, sample_weight = (
-            tf.nest.map_structure(lambda a: tf.convert_to_tensor(a[example : example + 1]), part)
-            if part is not None
-            else None
-            for part in self._data
-        )
+        x, y, sample_weight = single(self._data, example)
         values = [variable.value for variable in self._weights.values()]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
@@ -113,6 +108,16 @@ class OneByOne:
             path: None if g is None else tf.convert_to_tensor(g).numpy()
             for path, g in zip(self._weights, found, strict=True)
         }
+
+
+def single(data: Sequence[Any], example: int) -> list[Any]:
+    """A batch of one example, of inputs, labels and weights; None stays None."""
+    return [
+        None
+        if part is None
+        else tf.nest.map_structure(lambda a: tf.convert_to_tensor(a[example : example + 1]), part)
+        for part in data
+    ]
 
 
 def count_examples(one: Callable[[int], Mapping[str, Any]], most: int) -> int | None:
