@@ -208,7 +208,9 @@ def _open(log: Path | None) -> BinaryIO:
         return tempfile.TemporaryFile()
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        return log.open("w+b")
+        file = log.open("a+b")  # what others add to the file stays
+        file.truncate(0)
+        return file
     except OSError as error:
         raise ServerError(
             f"The log of Prefect's server cannot be written to {log}: {error.strerror}."

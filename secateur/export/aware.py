@@ -51,7 +51,6 @@ def fine_tune_quantized(
         seed: Orders the examples, and seeds dropout and the like.
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
     """
-    keras.utils.set_random_seed(seed)  # the copy draws its seed generators
     if own := own_steps(type(model)):
         raise ValueError(
             f"The model {model.name!r} has a {own[0]} of its own, which quantization-aware "
@@ -59,6 +58,7 @@ def fine_tune_quantized(
         )
     copy = copied(model)
     prove_copy(model, copy, train.arrays(np.arange(min(len(train), 4))))
+    _seed(copy, seed)
     kernels = {id(w.variable): _reduced(w.layer, w.variable) for w in prunable_weights(copy)}
     zeros = {
         w.path: keras.ops.convert_to_numpy(w.variable.value) != 0 for w in prunable_weights(copy)
@@ -106,6 +106,15 @@ def fake_quantized(kernel: tf.Tensor, reduced: tuple[int, ...]) -> tf.Tensor:
     peak = tf.reduce_max(tf.abs(kernel), reduced, keepdims=True)
     scale = tf.where(peak > 0, peak, tf.ones_like(peak)) / _LARGEST
     return kernel + tf.stop_gradient(tf.round(kernel / scale) * scale - kernel)
+
+
+def _seed(model: keras.Model, seed: int) -> None:
+    """Sets what dropout and the like draw: a model read from a file draws it by chance."""
+    keras.utils.set_random_seed(seed)
+    states = {id(v): v for v in model.variables if v.name == "seed_generator_state"}
+    draws = np.random.default_rng(seed)
+    for state in states.values():
+        state.assign(draws.integers(2**31, size=tuple(state.shape)))
 
 
 def _reduced(layer: keras.Layer, variable: keras.Variable) -> tuple[int, ...]:

@@ -125,26 +125,35 @@ def _copy_state(old: Any, new: Any, slices: Slices) -> None:
         return
     target.build(new.trainable_variables)
     values: dict[str, np.ndarray] = {}
+    own: list[np.ndarray] = []
     follows = True
     names = {v.path.replace("/", "_"): v for v in old.trainable_variables}
     for before in source.variables:
         value = keras.ops.convert_to_numpy(before.value)
+        owner = slot_owner(before.name, names)
+        if owner is None:
+            # Counters and products; Keras numbers their names through the whole process.
+            own.append(value)
+            continue
+        if id(owner) not in slices:
+            continue  # the layer is gone
         if value.ndim:
-            owner = slot_owner(before.name, names)
-            if owner is None or tuple(owner.shape) != value.shape:
+            if tuple(owner.shape) != value.shape:
                 follows = False
                 break
-            if id(owner) not in slices:
-                continue  # the layer is gone
             value = slices[id(owner)](value)
         follows &= before.name not in values
         values[before.name] = value
     # The new weights have the paths of the old ones, so that their slots have the same names.
-    shapes = {after.name: tuple(after.shape) for after in target.variables}
-    follows &= len(shapes) == len(target.variables)
-    if follows and {name: value.shape for name, value in values.items()} == shapes:
-        for variable in target.variables:
-            variable.assign(values[variable.name])
+    slots = {after.name: after for after in target.variables if after.name in values}
+    others = [after for after in target.variables if after.name not in values]
+    pairs = [(slots[name], value) for name, value in values.items() if name in slots]
+    follows &= len(slots) == len(values) and len(slots) + len(others) == len(target.variables)
+    follows &= len(others) == len(own)
+    pairs += zip(others, own, strict=False)
+    if follows and all(tuple(after.shape) == value.shape for after, value in pairs):
+        for after, value in pairs:
+            after.assign(value)
         return
     logger.warning(
         "The state of the optimizer %s cannot be cut with the weights; it starts anew.",

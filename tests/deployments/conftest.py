@@ -173,7 +173,9 @@ def environment(home):
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_SERVER_LOGGING_LEVEL": "INFO",
     }
-    for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_PORT", "PREFECT_PROFILES_PATH"):
+    # The last one is what our command sets for itself, also where a test of this process called it.
+    quiet = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+    for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_PORT", "PREFECT_PROFILES_PATH", quiet):
         own.pop(name, None)
     return own
 

@@ -163,15 +163,7 @@ def _slow(*cases):
     "case",
     [
         *(_rewinding, _rigl, _gradual),
-        *_slow(_plain, _penalized, _mixed, _distillation, _movement, _head, _body, _rung),
-        pytest.param(
-            _aware,
-            marks=[
-                pytest.mark.slow,
-                # Open: the export that goes on after a kill is not what it is without one.
-                pytest.mark.xfail(reason="an export that goes on has another content"),
-            ],
-        ),
+        *_slow(_plain, _penalized, _mixed, _distillation, _movement, _head, _body, _rung, _aware),
     ],
 )
 def test_it_goes_on_to_the_same_bits(case, ground, tmp_path, monkeypatch):
