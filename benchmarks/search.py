@@ -109,8 +109,8 @@ def _curves(name: str, pattern: str, repeats: int) -> tuple[int, float, float]:
     from secateur.importance.scoring import score
     from secateur.models.build import build_model
     from secateur.models.config import ModelConfig
-    from secateur.search.sensitivity import sensitivity as measure
-    from secateur.search.sensitivity_config import SensitivityConfig
+    from secateur.searching.sensitivity import sensitivity as measure
+    from secateur.searching.sensitivity_config import SensitivityConfig
     from secateur.sparsity.config import TargetConfig
     from secateur.training.objective import Objective
 

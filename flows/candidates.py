@@ -13,9 +13,9 @@ from secateur.flows.parameters import PruneParameters
 from secateur.flows.pipeline import find_through
 from secateur.flows.search_wiring import wire_candidate
 from secateur.flows.trials import Job, Result, process_pool, run_here, run_on
-from secateur.search.candidate import Candidate, Outcome
-from secateur.search.noise import Estimate, drop
-from secateur.search.schema import Costs
+from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.noise import Estimate, drop
+from secateur.searching.schema import Costs
 from secateur.store import Reference
 from secateur.tasks.stage import read
 

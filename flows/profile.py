@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from secateur.search.latency_table import LatencyTable
+from secateur.searching.latency_table import LatencyTable
 from secateur.tasks.connection import shown_only
 from secateur.tasks.pinned import pinned
 from secateur.tasks.profile import profile as profile_stage

@@ -18,15 +18,15 @@ from secateur.datasets.config import DatasetConfig
 from secateur.flows.parameters import PruneParameters, Seed
 from secateur.flows.publish import PublishConfig
 from secateur.flows.search_parameters import SearchParameters
-from secateur.flows.search_steps import Searching
+from secateur.flows.search_steps import searched
 from secateur.flows.trials import process_pool
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.output import OutputFolder, locate
 from secateur.report.search import SearchReport
-from secateur.search.config import BudgetConfig, Objective, SearchConfig
-from secateur.search.sensitivity_config import SensitivityConfig
-from secateur.search.target_config import SearchTarget
+from secateur.searching.config import BudgetConfig, Objective, SearchConfig
+from secateur.searching.sensitivity_config import SensitivityConfig
+from secateur.searching.target_config import SearchTarget
 from secateur.tasks.approval import approved, check_approval, rejected
 from secateur.tasks.pinned import pinned
 from secateur.tasks.progress import counted
@@ -114,10 +114,7 @@ def _search(p: SearchParameters, runs: Sequence[PruneParameters]) -> Any:
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(process_pool(p.workers)) if p.workers > 1 else None
         count = stack.enter_context(counted("candidates", p.expected))
-        searching = Searching(p, runs[0], pool, count)
-        for place, run in enumerate(runs):
-            searching.step(place, run)
-        found = searching.finish()
+        found = searched(p, runs, pool, count)
     for notice in found.notices:
         get_run_logger().warning(notice)
     return found

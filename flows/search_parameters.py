@@ -19,9 +19,9 @@ from secateur.output import Destination, OutputFolder, locate, names_of
 from secateur.output.inputs import inputs_of
 from secateur.output.study import check_study
 from secateur.schema import tell_bounds
-from secateur.search.config import BudgetConfig, Objective, SearchConfig
-from secateur.search.sensitivity_config import SensitivityConfig
-from secateur.search.target_config import SearchTarget
+from secateur.searching.config import BudgetConfig, Objective, SearchConfig
+from secateur.searching.sensitivity_config import SensitivityConfig
+from secateur.searching.target_config import SearchTarget
 from secateur.sparsity.config import TargetConfig
 from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig

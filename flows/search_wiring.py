@@ -14,7 +14,7 @@ from secateur.flows.pipeline import (
     wire_rounds,
     wire_train,
 )
-from secateur.search.sensitivity_config import SensitivityConfig
+from secateur.searching.sensitivity_config import SensitivityConfig
 from secateur.store import Reference
 from secateur.tasks.fine_tune_rung import fine_tune_rung
 from secateur.tasks.importance import importance

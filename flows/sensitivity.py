@@ -15,9 +15,9 @@ from secateur.flows.search_wiring import wire_sensitivity
 from secateur.importance.config import ImportanceConfig
 from secateur.models.config import ModelConfig
 from secateur.output import OutputFolder
-from secateur.search.curves import Sensitivity
-from secateur.search.sensitivity_config import SensitivityConfig
-from secateur.search.target_config import SearchTarget
+from secateur.searching.curves import Sensitivity
+from secateur.searching.sensitivity_config import SensitivityConfig
+from secateur.searching.target_config import SearchTarget
 from secateur.tasks.pinned import pinned
 from secateur.tasks.sensitivity_report import sensitivity_report
 from secateur.tasks.tags import tag_flow_run

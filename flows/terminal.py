@@ -40,8 +40,8 @@ from secateur.report.sweep import SweepReport
 from secateur.report.sweep_tables import front_table, sweep_summary
 from secateur.report.tables import cost_table, summary
 from secateur.report.transfer import TransferReport, model_table, transfer_summary
-from secateur.search.curves import Sensitivity
-from secateur.search.latency_table import LatencyTable
+from secateur.searching.curves import Sensitivity
+from secateur.searching.latency_table import LatencyTable
 
 if TYPE_CHECKING:
     from secateur.evaluation.any_file import FileEvaluation

@@ -16,7 +16,7 @@ def _outside(**_: Any) -> Any:
 @stage(outside=_outside)
 def profile(build: Build) -> Product:
     """Measures the table once per machine; searches by latency read it."""
-    from secateur.search.profiling import measure_table
+    from secateur.searching.profiling import measure_table
 
     table = measure_table()
     (build.directory / "table.json").write_text(table.model_dump_json(indent=2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +25,9 @@ from secateur.report.search import (
 from secateur.report.search_files import write_search
 from secateur.report.search_tables import search_summary, trial_table, winner_table
 from secateur.report.sweep import spread
-from secateur.search.candidate import Outcome
-from secateur.search.curves import Sensitivity
-from secateur.search.goal import Goal
+from secateur.searching.candidate import Outcome
+from secateur.searching.goal import Goal
+from secateur.searching.pattern_search import StepFound
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
@@ -50,22 +49,6 @@ class Final(NamedTuple):
     model: Reference
     evaluation: Reference
     costs: Mapping[str, float | None]
-
-
-@dataclass
-class StepFound:
-    """The search with one pattern: what was tried, and what it ended with.
-
-    `fresh` are outcomes on fresh seeds that did not keep the budget for sure.
-    """
-
-    pattern: str
-    goal: Goal
-    sensitivity: Sensitivity
-    outcomes: Sequence[Outcome] = ()
-    ranked: Sequence[Outcome] = ()
-    chosen: int | None = None
-    fresh: list[Outcome] = field(default_factory=list)
 
 
 class Found(NamedTuple):

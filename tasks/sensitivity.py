@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secateur.search.sensitivity_config import SensitivityConfig
+from secateur.searching.sensitivity_config import SensitivityConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.tasks.stage import Build, Product, read, stage
@@ -23,7 +23,7 @@ def sensitivity(
     from secateur.datasets.dataset import Dataset
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model
-    from secateur.search.sensitivity import sensitivity as measure
+    from secateur.searching.sensitivity import sensitivity as measure
     from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)

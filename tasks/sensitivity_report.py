@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from secateur.report.search_files import write_sensitivity
 from secateur.report.search_tables import sensitivity_summary, sensitivity_table
-from secateur.search.curves import Sensitivity
+from secateur.searching.curves import Sensitivity
 from secateur.store import Reference
 from secateur.tasks.connection import shown_only
 from secateur.tasks.stage import can_pass, read

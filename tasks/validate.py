@@ -12,7 +12,7 @@ def validate(build: Build, data: Reference, model: Reference) -> Product:
     import numpy as np
 
     from secateur.datasets.dataset import Dataset
-    from secateur.search.validation import validate_file
+    from secateur.searching.validation import validate_file
 
     validation = Dataset(read(data).directory).validation
     right, costs = validate_file(read(model).directory / "model.keras", validation)

@@ -29,9 +29,9 @@ def waypoints(
     from secateur.datasets.dataset import Dataset
     from secateur.importance.scores import Scores
     from secateur.models.files import load_model
-    from secateur.search.curves import Sensitivity
-    from secateur.search.prediction import Predictor
-    from secateur.search.waypoints import by_loss, by_ratio
+    from secateur.searching.curves import Sensitivity
+    from secateur.searching.prediction import Predictor
+    from secateur.searching.waypoints import by_loss, by_ratio
     from secateur.training.batches import calibration
     from secateur.training.joint import objective_of
 
@@ -54,7 +54,7 @@ def waypoints(
 
 
 def _table(reference: Reference | None) -> Any:
-    from secateur.search.latency_table import LatencyTable
+    from secateur.searching.latency_table import LatencyTable
 
     if reference is None:
         return None

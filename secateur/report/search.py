@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.report.sweep import Spread
-from secateur.search.curves import Sensitivity
+from secateur.searching.curves import Sensitivity
 
 
 class _Part(BaseModel):

@@ -12,7 +12,7 @@ from secateur.output import replace
 from secateur.report.search import SearchReport
 from secateur.report.search_html import to_html
 from secateur.report.sensitivity_plots import write_png
-from secateur.search.curves import Sensitivity
+from secateur.searching.curves import Sensitivity
 
 _HEAD = """\
 # What the search found. The same model again, with its report:

@@ -19,7 +19,7 @@ from secateur.report.search_tables import (
     winner_table,
 )
 from secateur.report.sensitivity_plots import write_png
-from secateur.search.goal import UNITS
+from secateur.searching.goal import UNITS
 
 _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 <!doctype html>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from secateur.report.search import SearchReport, SearchStep
 from secateur.report.sweep_tables import percent
-from secateur.search.curves import Sensitivity
+from secateur.searching.curves import Sensitivity
 
 LABELS = {
     "parameters": "parameters",

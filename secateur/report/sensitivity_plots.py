@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from secateur.search.curves import Sensitivity
+from secateur.searching.curves import Sensitivity
 
 _LABELLED = 12
 """Curves up to which each one has a colour and a name of its own."""

@@ -13,7 +13,7 @@ from secateur.evaluation.counts import count_layers
 from secateur.evaluation.flops import total_flops
 from secateur.evaluation.size import file_size
 from secateur.models.files import load_model
-from secateur.search.schema import Costs
+from secateur.searching.schema import Costs
 
 
 def validate_file(path: Path, validation: Split) -> tuple[np.ndarray, Costs]:

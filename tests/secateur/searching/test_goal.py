@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from secateur.search.candidate import Candidate, Outcome
-from secateur.search.goal import Goal
-from secateur.search.noise import Estimate, drop
+from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.goal import Goal
+from secateur.searching.noise import Estimate, drop
 from secateur.sparsity.config import TargetConfig
 
 DENSE = np.arange(1000) % 10 > 0  # 90 %

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from secateur.search.candidate import Candidate, Outcome
-from secateur.search.curves import Curve
-from secateur.search.goal import Goal
-from secateur.search.turns import Turns
+from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.curves import Curve
+from secateur.searching.goal import Goal
+from secateur.searching.turns import Turns
 from secateur.sparsity.config import TargetConfig
 
 CUT = 0.3

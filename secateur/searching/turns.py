@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from secateur.search.bisection import Bisection
-from secateur.search.candidate import Candidate, Outcome
+from secateur.searching.bisection import Bisection
+from secateur.searching.candidate import Candidate, Outcome
 
 
 class Turns:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from secateur.search.candidate import Outcome
-from secateur.search.noise import is_better, margin
+from secateur.searching.candidate import Outcome
+from secateur.searching.noise import is_better, margin
 
 UNITS = {"bytes": "bytes", "parameters": "parameters", "flops": "FLOPs", "latency_ms": "ms"}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from secateur.importance.losses import example_losses
-from secateur.search.sensitivity import sensitivity
+from secateur.searching.sensitivity import sensitivity
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.hold import apply_masks
 from secateur.sparsity.layout import describe
@@ -17,7 +17,7 @@ from secateur.sparsity.select import select
 from secateur.structure import analyse, choose, parts, remove
 from secateur.structure.cutting import cut
 from secateur.structure.layers import LayerRemoval
-from tests.secateur.search import models
+from tests.secateur.searching import models
 
 RATIOS = (0.25, 0.5, 0.75)
 

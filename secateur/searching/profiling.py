@@ -9,7 +9,7 @@ import numpy as np
 
 from secateur.evaluation.flops import total_flops
 from secateur.evaluation.litert_latency import litert_latency
-from secateur.search.latency_table import LatencyTable
+from secateur.searching.latency_table import LatencyTable
 from secateur.structure.dependency import Graph
 
 _WIDTHS = (8, 32, 128)

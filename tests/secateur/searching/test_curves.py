@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.search.curves import Curve, Point, hull
+from secateur.searching.curves import Curve, Point, hull
 
 
 def _curve(pairs):

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
-from secateur.search.curves import Sensitivity, hull
-from secateur.search.prediction import Predictor
-from secateur.search.schema import Prediction, Waypoint, Waypoints
-from secateur.search.target_config import amount, by_layer
+from secateur.searching.curves import Sensitivity, hull
+from secateur.searching.prediction import Predictor
+from secateur.searching.schema import Prediction, Waypoint, Waypoints
+from secateur.searching.target_config import amount, by_layer
 from secateur.sparsity.config import TargetConfig
 
 STEP = 2 ** (-1 / 8)

@@ -9,11 +9,11 @@ import os
 import numpy as np
 import pytest
 
-from secateur.search.candidate import Outcome
-from secateur.search.goal import Goal
-from secateur.search.noise import Estimate
-from secateur.search.study import Study
-from secateur.search.target_config import by_layer
+from secateur.searching.candidate import Outcome
+from secateur.searching.goal import Goal
+from secateur.searching.noise import Estimate
+from secateur.searching.study import Study
+from secateur.searching.target_config import by_layer
 from secateur.sparsity.config import TargetConfig
 
 BASE = TargetConfig(ratio=0.5)

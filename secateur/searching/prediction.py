@@ -10,8 +10,8 @@ import numpy as np
 
 from secateur.evaluation.flops import UnknownFlops, total_flops
 from secateur.models.weights import prunable_weights
-from secateur.search.latency_table import LatencyTable
-from secateur.search.schema import Prediction, Waypoint
+from secateur.searching.latency_table import LatencyTable
+from secateur.searching.schema import Prediction, Waypoint
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, describe
 from secateur.sparsity.masks import Masks
@@ -100,7 +100,7 @@ class Predictor:
         removal = self._removal(target)
         if not isinstance(removal, Removal):
             return None
-        from secateur.search.profiling import operations
+        from secateur.searching.profiling import operations
 
         whole, left = operations(removal.graph), operations(removal.graph, removal.removed)
         return self._table.predict(left) / self._table.predict(whole)

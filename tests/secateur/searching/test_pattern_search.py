@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from secateur.flows.search_path import Path
-from secateur.search.bisection import Bisection
-from secateur.search.candidate import Outcome
-from secateur.search.curves import Sensitivity
-from secateur.search.goal import Goal
-from secateur.search.noise import Estimate
-from secateur.search.schema import Prediction, Waypoint, Waypoints
+from secateur.searching.bisection import Bisection
+from secateur.searching.candidate import Outcome
+from secateur.searching.curves import Sensitivity
+from secateur.searching.goal import Goal
+from secateur.searching.noise import Estimate
+from secateur.searching.pattern_search import PatternSearch, StepFound
+from secateur.searching.schema import Prediction, Waypoint, Waypoints
 from secateur.sparsity.config import TargetConfig
-from secateur.tasks.search_report import StepFound
 
 NUMBER = 40
 FIRST, FRESH = [0], [1000]
@@ -54,7 +53,7 @@ def _path(drop, goal=None, error=0.0):
     curves = Sensitivity(pattern="channel", accuracy=1, loss=0, examples=3, curves=[])
     strategy = Bisection(goal, Waypoints(dense=dense, measure="flops", points=points))
     trials = _Trials(drop, error)
-    path = Path(StepFound("channel", goal, curves), trials, strategy, FIRST, 1)
+    path = PatternSearch(StepFound("channel", goal, curves), trials.run, strategy, FIRST, 1)
     path.walk()
     return path, trials
 
@@ -64,7 +63,7 @@ def test_the_best_that_fresh_seeds_confirm_is_the_end():
     notices = []
     fresh = path.confirm(FRESH, notices)
     assert trials.fresh == [23]
-    assert fresh.candidate.number == path.found.chosen
+    assert fresh.candidate.number == path.step.chosen
     assert notices == []
 
 
@@ -80,24 +79,24 @@ def test_after_a_refutation_it_goes_back_further_each_time(truth):
         least = min(place for place, _ in _kept(path))
         assert _flops(after) >= 1.1 * _flops(before) or after == least
     assert len(notices) == len(trials.fresh) - 1
-    assert len(path.found.fresh) == len(notices)
+    assert len(path.step.fresh) == len(notices)
     assert trials.fresh[-1] <= truth
-    assert path.found.chosen == fresh.candidate.number
+    assert path.step.chosen == fresh.candidate.number
 
 
 def _kept(path):
-    for outcome in path.found.ranked:
+    for outcome in path.step.ranked:
         yield round(outcome.candidate.target.ratio * (NUMBER + 1)) - 1, outcome
 
 
 def test_where_nothing_is_sure_the_likeliest_on_fresh_seeds_counts():
     path, trials = _path(lambda place, fresh: 0.001 * place - 0.02, error=0.05)
-    assert path.found.ranked == []
+    assert path.step.ranked == []
     assert path.confirm(FRESH, []) is None
     likely = path.likeliest(FRESH)
     assert len(trials.fresh) == 2
     assert likely.drop.value == min(0.001 * place - 0.02 for place in trials.fresh)
-    assert path.found.chosen == likely.candidate.number
+    assert path.step.chosen == likely.candidate.number
 
 
 def test_what_loses_too_much_by_estimate_is_never_likely():

@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from secateur.search.candidate import Candidate, Outcome
-from secateur.search.goal import Goal
-from secateur.search.halving import Halving
+from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.goal import Goal
+from secateur.searching.halving import Halving
 from secateur.sparsity.config import TargetConfig
 
 _OWNER, _WHY = "owner", "why"

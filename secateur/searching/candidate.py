@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from secateur.search.noise import Estimate
+from secateur.searching.noise import Estimate
 from secateur.sparsity.config import TargetConfig
 
 

@@ -1,13 +1,16 @@
-"""The path of a search with one pattern: a strategy asks, trials answer, fresh seeds confirm."""
+"""The search with one pattern: a strategy asks, trainings answer, fresh seeds confirm."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from secateur.flows.candidates import Trials
-from secateur.search.candidate import Outcome, Strategy
-from secateur.tasks.search_report import StepFound
+from secateur.searching.candidate import Candidate, Outcome, Strategy
+from secateur.searching.curves import Sensitivity
+from secateur.searching.goal import Goal
+
+Evaluate = Callable[[Sequence[Candidate], Sequence[int]], list[Outcome]]
+"""Trains candidates with each of some seeds; their outcomes, in the same order."""
 
 _CONFIRMED = 6
 """How many candidates are trained on fresh seeds before the search gives up."""
@@ -18,35 +21,58 @@ _LIKELY = 2
 
 
 @dataclass
-class Path:
-    """What is searched with one pattern, as it goes on.
+class StepFound:
+    """What the search with one pattern found.
 
     Attributes:
-        found: What comes of it.
-        trials: Runs candidates.
+        pattern: What goes together.
+        goal: Budget and objective up to here.
+        sensitivity: The layers' curves.
+        outcomes: Of all candidates, in the order of their numbers.
+        ranked: Those that keep the budget, the best first.
+        chosen: Number of the candidate that is taken; None if none is.
+        fresh: Outcomes on fresh seeds that were not sure to keep the budget.
+    """
+
+    pattern: str
+    goal: Goal
+    sensitivity: Sensitivity
+    outcomes: Sequence[Outcome] = ()
+    ranked: Sequence[Outcome] = ()
+    chosen: int | None = None
+    fresh: list[Outcome] = field(default_factory=list)
+
+
+@dataclass
+class PatternSearch:
+    """The search with one pattern, as it goes on.
+
+    Attributes:
+        step: What comes of it.
+        evaluate: Trains candidates.
         strategy: Says which.
         seeds: Those of fine-tuning that candidates are compared on.
         most: Candidates at a time.
-        told: Number of a candidate -> its outcome.
+        outcomes: By the number of the candidate.
     """
 
-    found: StepFound
-    trials: Trials
+    step: StepFound
+    evaluate: Evaluate
     strategy: Strategy
     seeds: Sequence[int]
     most: int
-    told: dict[int, Outcome] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def walk(self) -> None:
         """Tries what the strategy asks for, until it asks for no more."""
-        found, strategy = self.found, self.strategy
+        found, strategy = self.step, self.strategy
         while asked := strategy.ask(self.most):
-            for outcome in self.trials.run(asked, self.seeds):
+            for outcome in self.evaluate(asked, self.seeds):
                 strategy.tell(outcome)
-                self.told[outcome.candidate.number] = outcome
+                self.outcomes[outcome.candidate.number] = outcome
         found.outcomes = [
             replace(outcome, stopped=outcome.stopped or strategy.why(number))
-            for number, outcome in sorted(self.told.items())
+            for number, outcome in sorted(self.outcomes.items())
         ]
         found.ranked = found.goal.ranked(found.outcomes)
         best = self._next()
@@ -58,7 +84,7 @@ class Path:
         One that fails gives way to the next, after the strategy looked again without it; those
         that cost hardly more are passed over, for they would fail as well.
         """
-        found = self.found
+        found = self.step
         while len(found.fresh) < _CONFIRMED and (best := self._next()):
             fresh = self._anew(best, seeds)
             if found.goal.keeps(fresh):
@@ -74,7 +100,7 @@ class Path:
 
     def likeliest(self, seeds: Sequence[int]) -> Outcome | None:
         """The surest of those whose drop is within the budget, its uncertainty aside."""
-        found, goal = self.found, self.found.goal
+        found, goal = self.step, self.step.goal
         if goal.accuracy_drop is None:
             return None
         if not found.fresh:
@@ -89,7 +115,7 @@ class Path:
 
     def _next(self) -> Outcome | None:
         """The best that was not refuted and costs enough more than the last that was."""
-        found, name = self.found, self.found.goal.objective
+        found, name = self.step, self.step.goal.objective
         refuted = {fresh.candidate.number for fresh in found.fresh}
         left = [o for o in found.ranked if o.candidate.number not in refuted]
         cost = found.fresh[-1].costs.get(name) if name and found.fresh else None
@@ -100,12 +126,12 @@ class Path:
 
     def _anew(self, outcome: Outcome, seeds: Sequence[int]) -> Outcome:
         whole = replace(outcome.candidate, rungs=())
-        return self.trials.run([whole], seeds)[0]
+        return self.evaluate([whole], seeds)[0]
 
     def nearest(self) -> str:
         """What comes nearest to the budget where nothing keeps it, and by how much it fails."""
-        goal, outcomes = self.found.goal, self.found.outcomes
-        best = goal.nearest(self.found.fresh) or goal.nearest(outcomes)
+        goal, outcomes = self.step.goal, self.step.outcomes
+        best = goal.nearest(self.step.fresh) or goal.nearest(outcomes)
         if best is None:
             errors = [outcome.stopped for outcome in outcomes if outcome.stopped]
             return errors[0] if errors else "there was nothing to try."

@@ -16,9 +16,9 @@ import numpy as np
 
 from secateur.evaluation.flops import UnknownFlops
 from secateur.models.weights import weight_paths
-from secateur.search.curves import Curve, Point, Sensitivity
-from secateur.search.knobs import Knob, knobs
-from secateur.search.measuring import Measuring
+from secateur.searching.curves import Curve, Point, Sensitivity
+from secateur.searching.knobs import Knob, knobs
+from secateur.searching.measuring import Measuring
 from secateur.sparsity.config import TargetConfig
 from secateur.structure.blocks import parts
 from secateur.structure.layers import Costs, part_names

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from secateur.search.candidate import Candidate, Outcome
-from secateur.search.goal import Goal
-from secateur.search.schema import Waypoint, Waypoints
+from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.goal import Goal
+from secateur.searching.schema import Waypoint, Waypoints
 
 _NAMES = {"nonzero": "weights", "parameters": "parameters", "flops": "FLOPs"}
 

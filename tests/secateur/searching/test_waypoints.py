@@ -11,16 +11,16 @@ import pytest
 
 from secateur.evaluation.flops import total_flops
 from secateur.models.weights import prunable_weights
-from secateur.search.curves import Curve, Point, Sensitivity
-from secateur.search.prediction import Predictor
-from secateur.search.sensitivity import sensitivity
-from secateur.search.waypoints import by_loss, by_ratio
+from secateur.searching.curves import Curve, Point, Sensitivity
+from secateur.searching.prediction import Predictor
+from secateur.searching.sensitivity import sensitivity
+from secateur.searching.waypoints import by_loss, by_ratio
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.hold import apply_masks
 from secateur.sparsity.layout import describe
 from secateur.sparsity.select import select
 from secateur.structure.targets import cut
-from tests.secateur.search import models
+from tests.secateur.searching import models
 
 
 def _predictor(model):

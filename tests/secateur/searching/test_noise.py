@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.search.noise import drop, is_better, margin
+from secateur.searching.noise import drop, is_better, margin
 
 
 @given(st.integers(2, 60), st.integers(1, 4), st.integers(0, 9))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.search.latency_table import LatencyTable
-from tests.secateur.search import models
+from secateur.searching.latency_table import LatencyTable
+from tests.secateur.searching import models
 
 TABLE = LatencyTable(
     call=0.5,
@@ -36,7 +36,7 @@ def test_more_work_takes_longer(one, other):
 
 
 def test_the_operations_of_a_cut_model_are_those_of_the_built_one():
-    from secateur.search.profiling import operations
+    from secateur.searching.profiling import operations
     from secateur.structure import analyse, choose, remove
 
     model = models.residual()
@@ -50,7 +50,7 @@ def test_the_operations_of_a_cut_model_are_those_of_the_built_one():
 
 
 def test_kinds():
-    from secateur.search.profiling import kind_of
+    from secateur.searching.profiling import kind_of
 
     layers = keras.layers
     assert kind_of(layers.Conv2D(3, 1)) == "pointwise"
@@ -61,7 +61,7 @@ def test_kinds():
 
 @pytest.mark.slow
 def test_a_table_of_this_machine():
-    from secateur.search.profiling import measure_table
+    from secateur.searching.profiling import measure_table
 
     table = measure_table(seconds=0.1)
     assert set(table.kinds) == {"dense", "convolution", "pointwise", "depthwise"}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.search.halving import Halving, default_rungs
+from secateur.searching.halving import Halving, default_rungs
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.search.bisection import Bisection
-from secateur.search.candidate import Outcome
-from secateur.search.goal import Goal
-from secateur.search.noise import Estimate
-from secateur.search.schema import Prediction, Waypoint, Waypoints
-from secateur.search.turns import Turns
+from secateur.searching.bisection import Bisection
+from secateur.searching.candidate import Outcome
+from secateur.searching.goal import Goal
+from secateur.searching.noise import Estimate
+from secateur.searching.schema import Prediction, Waypoint, Waypoints
+from secateur.searching.turns import Turns
 from secateur.sparsity.config import TargetConfig
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from secateur.evaluation.flops import flops
-from secateur.search.target_config import amount
+from secateur.searching.target_config import amount
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.layout import Layout, check_shapes, describe
 from secateur.sparsity.masks import Masks
