@@ -34,7 +34,7 @@ from secateur.importance.scoring import score
 from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.masks import Masks
 from secateur.sparsity.select import select
-from secateur.structure.pruning import StructureTarget, prune
+from secateur.structure.pruning import remove_least
 from secateur.training.fit import fit
 from secateur.training.fit_config import FitConfig
 
@@ -95,7 +95,7 @@ def channels(bench: Bench, name: str, trials: Trials) -> None:
         for method in methods(dense):
             key = (name, "channels", method, ratio, bench.seed)
             if key not in trials:
-                cut = prune(dense, scores, StructureTarget(ratio=ratio, measure="channels"))
+                cut = remove_least(dense, scores, TargetConfig(ratio=ratio, pattern="channel"))
                 mend(cut.model, dense, bench, method, kept=cut.kept)
                 before = accuracy(cut.model, bench.data)
                 keras.utils.set_random_seed(bench.seed)

@@ -30,7 +30,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.hold import hold
 from secateur.sparsity.layout import describe
 from secateur.sparsity.select import select
-from secateur.structure.pruning import StructureTarget, prune
+from secateur.structure.pruning import remove_least
 
 layers = keras.layers
 
@@ -189,9 +189,8 @@ def run(kind: tuple[str, str], pattern: str) -> str:
 
 def _removed(model: keras.Model, x: np.ndarray, y: Any, pattern: str) -> str:
     ratio = 0.3 if pattern == "layer" else RATIO
-    measure = "layers" if pattern == "layer" else "channels"
-    target = StructureTarget(pattern=pattern, ratio=ratio, measure=measure)
-    small = prune(model, score(model, None, "magnitude"), target).model
+    target = TargetConfig(pattern=pattern, ratio=ratio)
+    small = remove_least(model, score(model, None, "magnitude"), target).model
     assert small.output_shape == model.output_shape
     gone = 1 - small.count_params() / model.count_params()
     if not gone:

@@ -35,7 +35,7 @@ from secateur.sparsity.layout import describe
 from secateur.sparsity.masks import Masks
 from secateur.sparsity.methods import rewrite
 from secateur.sparsity.select import select
-from secateur.structure.pruning import StructureTarget, prune
+from secateur.structure.pruning import remove_least
 from secateur.training.batches import calibration
 from secateur.training.fit import fit
 from secateur.training.fit_config import FitConfig
@@ -78,8 +78,8 @@ def pruned(dense: keras.Model, data: Dataset, way: str) -> tuple[keras.Model, Ma
     examples = calibration(data.train, EXAMPLES, 0)
     if method in ("head", "channel"):
         scores = score(model, examples, "taylor", loss=GOAL.loss(model))
-        wanted = StructureTarget(pattern=method, measure="channels", **target)
-        return prune(model, scores, wanted).model, None
+        wanted = TargetConfig(pattern=method, **target)
+        return remove_least(model, scores, wanted).model, None
     config = TargetConfig(exclude=LEFT_ALONE, **target)
     if method == "magnitude":
         masks = select(score(model, None, method), config, layers=describe(model))

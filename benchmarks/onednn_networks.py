@@ -69,7 +69,7 @@ def trained(number: int) -> tuple[list[float], int]:
         w.path: values.random(w.variable.shape, dtype=np.float32) for w in prunable_weights(model)
     }
     graph = structure.analyse(model)
-    removal = structure.choose(graph, scores, ratio=rng.uniform(0.2, 0.7), measure="channels")
+    removal = structure.choose(graph, scores, ratio=rng.uniform(0.2, 0.7))
     small = structure.remove(model, removal)
     count = rng.randint(20, 60)
     x = values.normal(size=(count, *small.inputs[0].shape[1:])).astype("float32")

@@ -147,11 +147,11 @@ def _fresh_copy(model, scores, pattern, layer, ratio, loss, data) -> list[float]
     from secateur.sparsity.hold import apply_masks
     from secateur.sparsity.layout import describe
     from secateur.sparsity.select import select
-    from secateur.structure import StructureTarget, prune
+    from secateur.structure import remove_least
 
     if pattern == "channel":
-        cut = StructureTarget(allocation={layer: ratio}, pooling="mean")
-        copy = prune(model, scores, cut).model
+        cut = TargetConfig(pattern="channel", allocation={layer: ratio})
+        copy = remove_least(model, scores, cut).model
     else:
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())

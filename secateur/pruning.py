@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,10 @@ from secateur.sparsity.methods import rewrite
 from secateur.sparsity.schedule import rounds
 from secateur.sparsity.select import select
 from secateur.sparsity.zeros import masks_of_zeros
+from secateur.structure.gradual import chooser
+from secateur.structure.pruning import remove_least
 from secateur.structure.recalibration import remeasure
+from secateur.structure.shrinking import Cut, shrink_where_possible
 
 _NORM_EXAMPLES = 2048
 """Over which BatchNorm is measured anew; its batch statistics hardly change with more."""
@@ -40,9 +44,10 @@ class Pruned:
     """What `prune` gives.
 
     Attributes:
-        model: The pruned model, a plain Keras model whose removed weights are zero.
+        model: The pruned model, a plain Keras model: removed weights are zero, removed channels,
+            heads and layers are gone.
         masks: Weight path -> boolean array, True = kept. Train on under
-            `secateur.sparsity.hold(model, masks)`, or zeros come back.
+            `secateur.sparsity.hold(model, masks)`, or zeros come back. Empty where nothing is zero.
         layers: The layers with prunable weights: `name`, `kind`, `parameters`, `nonzero`,
             `sparsity`.
         metrics: By subject, `dense`, `pruned` and `fine_tuned`: what `model.evaluate` says on
@@ -50,6 +55,9 @@ class Pruned:
         history: Of each fine-tuning, metric -> one value for each epoch.
         notices: What was skipped, floored or not met, and why.
         checks: What was proved of the model, on what, and the largest difference.
+        widths: Of channels, heads and layers that are gone: layer -> width before and after, 0 of
+            a layer that is gone whole.
+        weights: How many prunable weights the given model has.
     """
 
     model: keras.Model
@@ -59,12 +67,13 @@ class Pruned:
     history: list[dict[str, list[float]]] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    widths: dict[str, tuple[int, int]] = field(default_factory=dict)
+    weights: int = 0
 
     @property
     def sparsity(self) -> float:
-        """Zeros / prunable weights of the whole model."""
-        total = sum(layer.parameters for layer in self.layers)
-        return 1 - sum(layer.nonzero for layer in self.layers) / total
+        """Share of the prunable weights of the given model that are zero now, or gone."""
+        return 1 - sum(layer.nonzero for layer in self.layers) / self.weights
 
     def __str__(self) -> str:
         width = max(len(layer.name) for layer in self.layers)
@@ -120,12 +129,13 @@ def prune(
         pool: `l1`, `l2`, `mean` or `max`: gives each weight the pooled score of its unit.
         tolerance: Up to which size a weight counts as zero, for criterion density.
         seed: Seed of what the criterion draws.
-        in_place: Whether to prune `model` itself. Otherwise it is left as it is, and a copy with a
-            fresh optimizer is pruned.
+        in_place: Whether to set weights of `model` itself to zero. Otherwise it is left as it is,
+            and a copy with a fresh optimizer is pruned.
         verbose: As in `model.fit`.
         **target: Fields of `secateur.sparsity.config.TargetConfig` beside `ratio`: `threshold`,
-            `quantile`, `pattern` ("2:4", "1x4", "channel"), `allocation`, `schedule`, `rounds`,
-            `begin`, `end`, `frequency`, `include`, `exclude`, `pooling`, `floor`, `regrow`.
+            `quantile`, `pattern` ("2:4", "1x4", "channel", "head", "layer"), `measure`,
+            `allocation`, `schedule`, `rounds`, `begin`, `end`, `frequency`, `include`, `exclude`,
+            `pooling`, `round_to`, `rank_layers`, `floor`, `regrow`.
 
     Returns:
         The pruned model, its masks, and what is to be known of them.
@@ -137,16 +147,10 @@ def prune(
     importance = ImportanceConfig(
         criterion=criterion, examples=examples, pool=pool, tolerance=tolerance
     )
-    if wanted.pattern in ("head", "layer"):
+    if wanted.cuts and in_place:
         raise ValueError(
-            f"Pattern {wanted.pattern} changes the structure of the model, which this function "
-            "does not do: call secateur.structure.pruning.prune."
-        )
-    if wanted.measure != "units" or wanted.round_to > 1:
-        given = "round_to" if wanted.measure == "units" else f"measure {wanted.measure}"
-        raise ValueError(
-            f"{given} is for channels that are removed, and this function sets them to zero: call "
-            "secateur.structure.pruning.prune, or leave it out."
+            f"Pattern {wanted.pattern} makes a smaller model, which takes new weights; leave "
+            "in_place out."
         )
     check_combination(criterion, wanted, pool)
     if epochs and (data is None or not model.compiled):
@@ -185,6 +189,8 @@ def prune(
         work.history,
         (*masks.notices, *work.notices),
         tuple(dict.fromkeys([*checks, *work.checks])),
+        work.widths,
+        work.weights,
     )
 
 
@@ -210,16 +216,18 @@ class _Work:
         self.history: list[dict[str, list[float]]] = []
         self.notices: list[str] = []
         self.checks: list[Check] = []
+        self.widths: dict[str, tuple[int, int]] = {}
         self._layouts = describe(model)
+        self.weights = sum(layer.parameters for layer in count_layers(model))
         self._measure("dense")
 
     def in_rounds(self) -> Masks:
         """Schedules one_shot and iterative."""
         masks: Masks | None = None
-        for target in rounds(self._target):
-            masks = self._chosen(target, masks)
-            with hold(self.model, masks):
-                if self._data is not None:
+        for target in rounds(self._target, of_the_rest=self._target.cuts):
+            masks = self._cut(target) if target.cuts else self._chosen(target, masks)
+            with hold(self.model, masks) if masks else contextlib.nullcontext():
+                if self._data is not None and not target.cuts:
                     options = {"examples": _NORM_EXAMPLES, "seed": self._scoring["seed"]}
                     found = remeasure(self.model, lambda: self._data, **options)
                     self.notices += found.notices
@@ -228,8 +236,9 @@ class _Work:
                 if self._epochs:
                     self._fit([])
         assert masks is not None
-        when = "after fine-tuning" if self._epochs else "after pruning"
-        self.checks.append(prove_masks(self.model, masks, when))
+        if masks:
+            when = "after fine-tuning" if self._epochs else "after pruning"
+            self.checks.append(prove_masks(self.model, masks, when))
         if self._epochs:
             self._measure("fine_tuned")
         return masks
@@ -244,14 +253,42 @@ class _Work:
             None if criterion and criterion.name == "movement" else self._score,
             remember=criterion is not None and not criterion.data,
             model_digest=content_digest(self.model),
+            choose=chooser(self.model) if self._target.cuts else None,
             zeros=masks_of_zeros(self.model),
         )
         with pruning:
             self._fit([pruning])
             masks = pruning.finish()
         self.checks.append(prove_masks(self.model, masks, "after fine-tuning"))
+        if self._target.cuts:
+            self._replace(small := shrink_where_possible(self.model, masks, data=self._data))
+            masks = small.masks if small.masks is not None else masks
         self._measure("fine_tuned")
         return masks
+
+    def _cut(self, target: TargetConfig) -> Masks:
+        """Removes for good; the masks are of what was zero before anything was pruned."""
+        from secateur.structure.timing import LiteRTLatency
+
+        ranked = target.pattern != "layer" or target.rank_layers == "scores"
+        small = remove_least(
+            self.model,
+            self._score() if ranked else None,
+            target,
+            data=self._data,
+            loss=self._scoring["loss"],
+            seed=self._scoring["seed"],
+            latency=LiteRTLatency(self.model) if target.measure == "latency" else None,
+        )
+        self._replace(small)
+        return Masks({}) if target.regrow else masks_of_zeros(self.model)
+
+    def _replace(self, small: Cut) -> None:
+        for name, (before, after) in small.widths.items():
+            self.widths[name] = (self.widths.get(name, (before,))[0], after)
+        self.model = small.model
+        self.notices += small.notices
+        self.checks += small.checks
 
     def _chosen(self, target: TargetConfig, before: Masks | None) -> Masks:
         known = BUILT_IN.get(self._scoring["criterion"])

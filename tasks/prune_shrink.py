@@ -17,8 +17,7 @@ def prune_shrink(build: Build, model: Reference, masks: Reference, whole: bool =
     from secateur.models.files import load_model, save_model
     from secateur.models.weights import content_digest
     from secateur.sparsity.masks import Masks
-    from secateur.structure.shrinking import shrink_where_possible
-    from secateur.structure.targets import told
+    from secateur.structure.shrinking import shrink_where_possible, width_changes
 
     network = load_model(read(model).directory / "model.keras")
     told_sparsity = {} if whole else {"sparsity": sparsity(network)}
@@ -29,7 +28,7 @@ def prune_shrink(build: Build, model: Reference, masks: Reference, whole: bool =
     save_model(small.model, build.directory / "model.keras")
     digest = digest_of([content_digest(small.model), small.masks.digest()])
     said = {
-        "notices": [*small.notices, *told(small.widths)],
+        "notices": [*small.notices, *width_changes(small.widths)],
         "checks": [check.model_dump() for check in small.checks],
     }
     return Product(digest, {**said, **told_sparsity})

@@ -51,13 +51,14 @@ def cut_model(
     from secateur.sparsity.masks import Masks
     from secateur.sparsity.zeros import masks_of_zeros
     from secateur.structure.kept import save_kept
-    from secateur.structure.targets import cut, told
+    from secateur.structure.pruning import remove_least
+    from secateur.structure.shrinking import width_changes
     from secateur.training.batches import calibration
     from secateur.training.joint import objective_of
 
     dataset = Dataset(read(data).directory)
     network = load_model(read(model).directory / "model.keras")
-    pruned = cut(
+    pruned = remove_least(
         network,
         Scores.load(read(scores).directory / "scores.npz") if scores else None,
         target,
@@ -73,6 +74,6 @@ def cut_model(
         digest = digest_of([digest, zeros.digest()])
     save_model(pruned.model, build.directory / "model.keras")
     save_kept(build.directory / "kept.npz", pruned.kept)
-    notices = [*pruned.notices, *told(pruned.widths)]
+    notices = [*pruned.notices, *width_changes(pruned.widths)]
     checks = [check.model_dump() for check in pruned.checks]
     return Product(digest, {"notices": notices, "checks": checks})

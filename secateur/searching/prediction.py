@@ -20,7 +20,6 @@ from secateur.sparsity.zeros import masks_of_zeros
 from secateur.structure.layers import LayerRemoval
 from secateur.structure.pruning import choose_for
 from secateur.structure.removal import Removal
-from secateur.structure.targets import structure_target
 
 
 class Predictor:
@@ -109,8 +108,7 @@ class Predictor:
         return choose_for(
             self._model,
             self._scores,
-            structure_target(target),
-            criterion=target.rank_layers,
+            target,
             data=self._data,
             loss=self._loss,
         )

@@ -19,13 +19,12 @@ from typing import Any
 from secateur.lazy import submodule
 
 _WHERE = {
+    "Cut": "shrinking",
     "Graph": "dependency",
     "Group": "dependency",
     "LayerRemoval": "layers",
     "Part": "blocks",
-    "Pruned": "shrinking",
     "Removal": "removal",
-    "StructureTarget": "pruning",
     "analyse": "dependency",
     "choose": "choosing",
     "choose_layers": "layers",
@@ -35,9 +34,9 @@ _WHERE = {
     "draw": "picture",
     "groups": "grouping",
     "parts": "blocks",
-    "prune": "pruning",
     "recalibrate": "recalibration",
     "remove": "cutting",
+    "remove_least": "pruning",
     "rule": "rules",
     "shrink": "shrinking",
 }

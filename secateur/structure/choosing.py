@@ -13,7 +13,7 @@ from secateur.structure.pooling import POOLINGS, pooled
 from secateur.structure.removal import Removal, names, selected
 
 Latency = Callable[[keras.Model], float]
-MEASURES = ("channels", "parameters", "flops", "latency")
+MEASURES = ("units", "parameters", "flops", "latency")
 
 
 def choose(
@@ -21,9 +21,9 @@ def choose(
     scores: Mapping[str, np.ndarray],
     *,
     ratio: float = 0.5,
-    measure: str = "channels",
+    measure: str = "units",
     allocation: str | Mapping[str, float] = "global",
-    pooling: str = "sum",
+    pooling: str = "mean",
     normalize: bool = True,
     kinds: tuple[str, ...] = ("channel", "head"),
     round_to: int = 1,
@@ -39,13 +39,13 @@ def choose(
         scores: Weight path -> non-negative array of the weight's shape (`importance`). A group
             none of whose weights has scores is left alone.
         ratio: Share to remove of what `measure` names, from 0 up to but not including 1.
-        measure: "channels": of the channels in the chosen groups; "parameters" or "flops": of the
+        measure: "units": of the channels in the chosen groups; "parameters" or "flops": of the
             whole model's; "latency": of the time that `latency` measures.
         allocation: "global": the lowest scores of all groups together; "uniform": the same share
             of each group; or glob on layers -> share of channels for the groups of these layers,
             where the longest glob that matches counts, other groups stay whole, and `ratio` and
             `measure` do not matter.
-        pooling: "sum" (or "l1"), "mean", "max" or "l2" (root of the sum of squares) over all
+        pooling: "mean", "l1" (the sum), "max" or "l2" (root of the sum of squares) over all
             weights that a channel runs through.
         normalize: Divide the scores of each group by their mean, so that groups of different sizes
             can be compared by a global allocation.
@@ -187,7 +187,7 @@ def _meet(
         removed = np.zeros(graph.units, bool)
         for _, units in steps[:number]:
             removed[units] = True
-        if measure == "channels":
+        if measure == "units":
             return float(total - removed.sum())
         if measure == "parameters":
             return float(graph.parameters(removed))

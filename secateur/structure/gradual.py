@@ -11,8 +11,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.masks import Masks
 from secateur.structure.choosing import choose
 from secateur.structure.dependency import analyse
-from secateur.structure.pruning import KINDS
-from secateur.structure.targets import structure_target
+from secateur.structure.pruning import choosing
 
 Chooser = Callable[[Mapping[str, np.ndarray], TargetConfig], Masks]
 """Function of scores and a one-shot target to masks of all prunable weights."""
@@ -34,20 +33,7 @@ def chooser(model: keras.Model) -> Chooser:
     graph = analyse(model)
 
     def masks(scores: Mapping[str, np.ndarray], target: TargetConfig) -> Masks:
-        wanted = structure_target(target)
-        removal = choose(
-            graph,
-            scores,
-            ratio=wanted.ratio or 0.0,
-            measure=wanted.measure,
-            allocation=wanted.allocation,
-            pooling=wanted.pooling,
-            kinds=KINDS[wanted.pattern],
-            round_to=wanted.round_to,
-            floor=wanted.floor,
-            include=wanted.include,
-            exclude=wanted.exclude,
-        )
+        removal = choose(graph, scores, **choosing(target))
         return Masks(removal.masks, notices=[*graph.notices, *removal.notices])
 
     return masks

@@ -20,7 +20,7 @@ from secateur.structure.ranking import Ranking, part_scores, ranking
 from secateur.structure.removal import selected
 from secateur.structure.wiring import graphs, inner_graph, living
 
-MEASURES = ("layers", "parameters", "flops", "latency")
+MEASURES = ("units", "parameters", "flops", "latency")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def choose_layers(
     model: keras.Model,
     *,
     ratio: float = 0.5,
-    measure: str = "layers",
+    measure: str = "units",
     criterion: str = "loss",
     data: Any = None,
     loss: Any = None,
@@ -91,7 +91,7 @@ def choose_layers(
     Args:
         model: A built Functional or Sequential model. `parts(model)` tells what can go.
         ratio: Share to remove of what `measure` names, from 0 up to but not including 1.
-        measure: "layers": of the parts that can go; "parameters" or "flops": of the whole model's;
+        measure: "units": of the parts that can go; "parameters" or "flops": of the whole model's;
             "latency": of the time that `latency` measures.
         criterion: "loss": the mean loss on `data` without the part (the change of it, as all are
             compared with one model); "similarity": one minus the mean cosine of a part's input and
@@ -189,7 +189,7 @@ def _is_possible(removal: LayerRemoval, part: Part) -> bool:
 
 def _measured(model: keras.Model, measure: str, total: int, latency: Any) -> Measure:
     costs = Costs(model)
-    if measure == "layers":
+    if measure == "units":
         return lambda removal: float(total - len(removal.parts))
     if measure == "parameters":
         return lambda removal: float(costs.parameters(removal.bypass))

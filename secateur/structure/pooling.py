@@ -8,19 +8,19 @@ import numpy as np
 
 from secateur.structure.dependency import Graph
 
-POOLINGS = ("sum", "mean", "max", "l1", "l2")
+POOLINGS = ("mean", "l1", "l2", "max")
 
 
 def pooled(
-    graph: Graph, scores: Mapping[str, np.ndarray], pooling: str = "sum"
+    graph: Graph, scores: Mapping[str, np.ndarray], pooling: str = "mean"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pools the scores of all weights that a channel runs through, on all their axes.
 
     Args:
         graph: The dependency graph.
         scores: Weight path -> array of the weight's shape. Weights without scores do not count.
-        pooling: "sum" (or "l1", the same for scores), "mean", "max" or "l2" over the single weights
-            of a channel.
+        pooling: "mean", "l1" (the sum, as scores are not negative), "max" or "l2" over the single
+            weights of a channel.
 
     Returns:
         For each unit of the graph its score, and whether it has any.

@@ -21,7 +21,7 @@ from secateur.structure.zeros import dead
 
 
 @dataclass(frozen=True)
-class Pruned:
+class Cut:
     """A model that was made smaller.
 
     Attributes:
@@ -31,7 +31,7 @@ class Pruned:
             attention and the widths inside them are named `layer (heads)`, `layer (head width)`.
         masks: Masks of the new model's weights, where masks were given.
         kept: Weight path -> axis -> positions that are left of it in the original; axes that are
-            not named are whole. Of `prune` alone.
+            not named are whole. Of `remove_least` alone.
         checks: What was proved of the new model.
     """
 
@@ -68,7 +68,7 @@ def shrink_masked(
     *,
     empty: bool = False,
     data: Any = None,
-) -> Pruned:
+) -> Cut:
     """As `shrink`, and also gives the widths, the notices and the masks of the new model.
 
     With `empty` only channels that came out all zero go: no kernel makes them any more. That the
@@ -91,7 +91,7 @@ def shrink_masked(
     keep = graph.keeping(removal.removed)
     left = {path: slicer(graph, variables[path], keep)(held[path]) for path in held}
     unknown = graph.notices if removal.removed.any() else []
-    return Pruned(
+    return Cut(
         small,
         [*unknown, *removal.notices, *strided.notices(flat_layers(small))],
         removal.layer_widths,
@@ -102,7 +102,7 @@ def shrink_masked(
 
 def shrink_where_possible(
     model: keras.Model, masks: Masks, *, empty: bool = False, data: Any = None
-) -> Pruned:
+) -> Cut:
     """As `shrink_masked`, but a model that nothing can be removed from comes back as it is.
 
     The model's masked weights have to be zero already. Where it is subclassed a notice says that
@@ -113,12 +113,22 @@ def shrink_where_possible(
             f"'{model.name}' is not a Functional or Sequential model, so channels without a weight "
             "left stay in it."
         )
-        return Pruned(model, [notice], {}, masks)
+        return Cut(model, [notice], {}, masks)
     removal = dead(analyse(model), masks, empty=empty)
     if not removal.removed.any():
-        return Pruned(model, removal.notices, {}, masks)
+        return Cut(model, removal.notices, {}, masks)
     return shrink_masked(model, masks, empty=empty, data=data)
 
 
 def _stray(variable: keras.Variable, mask: np.ndarray) -> bool:
     return bool(np.any(keras.ops.convert_to_numpy(variable.value)[~mask]))
+
+
+def width_changes(widths: Mapping[str, tuple[int, int]]) -> list[str]:
+    """One sentence with the widths that changed, or none."""
+    changed = [
+        f"{name} {before} -> {after}" if after else f"{name} removed"
+        for name, (before, after) in widths.items()
+        if before != after
+    ]
+    return [f"Widths: {', '.join(changed)}."] if changed else []

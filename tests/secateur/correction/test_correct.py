@@ -8,9 +8,10 @@ import tensorflow as tf
 from secateur.correction import correct as correction
 from secateur.correction.correct import correct
 from secateur.models.weights import prunable_weights
+from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.hold import apply_masks
 from secateur.sparsity.masks import Masks
-from secateur.structure.pruning import StructureTarget, prune
+from secateur.structure.pruning import remove_least
 
 L = keras.layers
 
@@ -102,7 +103,7 @@ def test_means_are_those_of_the_dense_model_after_bias_correction():
 
 def small(model, **target):
     scores = {w.path: np.abs(w.variable.numpy()) for w in prunable_weights(model)}
-    return prune(model, scores, StructureTarget(measure="channels", **target))
+    return remove_least(model, scores, TargetConfig(pattern="channel", **target))
 
 
 def test_consumers_of_channels_that_went_are_fitted():

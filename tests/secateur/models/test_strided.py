@@ -16,8 +16,9 @@ from benchmarks.onednn import run
 from benchmarks.onednn_cases import Case
 from secateur.models.strided import failing, notices
 from secateur.models.weights import weight_paths
+from secateur.sparsity.config import TargetConfig
 from secateur.store import source_digest
-from secateur.structure.pruning import StructureTarget, prune
+from secateur.structure.pruning import remove_least
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -141,8 +142,8 @@ def test_a_cut_model_tells_what_it_needs_elsewhere():
     assert "fewer than 16 channels (up):" in notice
     assert notices([layer for layer in model.layers if layer.name != "up"]) == []
     scores = {path: np.abs(v.numpy()) for path, v in weight_paths(model)}
-    target = StructureTarget(pattern="channel", ratio=0.5, include=["short"])
-    assert notice in prune(model, scores, target).notices
+    target = TargetConfig(pattern="channel", ratio=0.5, measure="parameters", include=("short",))
+    assert notice in remove_least(model, scores, target).notices
 
 
 def test_whatever_takes_gradients_stands_on_the_cure():

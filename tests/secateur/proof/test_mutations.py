@@ -11,8 +11,8 @@ from secateur.importance import score
 from secateur.proof import ProofError
 from secateur.proof.copies import prove_copy
 from secateur.proof.files import prove_saved
+from secateur.sparsity.config import TargetConfig
 from secateur.structure import cutting, pruning
-from secateur.structure.pruning import StructureTarget
 from tests.secateur.graph.zoo import Towers, make
 
 
@@ -178,13 +178,13 @@ def state_not_moved(monkeypatch):
 def test_a_fault_of_the_cut_stops_the_run(fault, monkeypatch):
     model = convolutional()
     scores = score(model, criterion="magnitude")
-    target = StructureTarget("channel", 0.5, "channels")
-    (check,) = pruning.prune(model, scores, target).checks
+    target = TargetConfig(pattern="channel", ratio=0.5)
+    (check,) = pruning.remove_least(model, scores, target).checks
     assert (check.subject, check.examples) == ("cut", 4)
     assert check.difference <= check.tolerance
     fault(monkeypatch)
     with pytest.raises(ProofError, match=r"from the layer|in its outputs") as stopped:
-        pruning.prune(model, scores, target)
+        pruning.remove_least(model, scores, target)
     assert "\n" not in str(stopped.value)
 
 
@@ -195,12 +195,12 @@ def test_layers_that_go_are_proved_too(monkeypatch):
         z = layers.Add()([z, layers.Dense(6, activation="tanh", name=name)(z)])
     model = keras.Model(i, layers.Dense(2)(z))
     scores = score(model, criterion="magnitude")
-    target = StructureTarget("layer", 0.5, "layers")
-    (check,) = pruning.prune(model, scores, target, criterion="scores").checks
+    target = TargetConfig(pattern="layer", ratio=0.5, rank_layers="scores")
+    (check,) = pruning.remove_least(model, scores, target).checks
     assert check.difference <= check.tolerance
     state_not_moved(monkeypatch)
     with pytest.raises(ProofError):
-        pruning.prune(model, scores, target, criterion="scores")
+        pruning.remove_least(model, scores, target)
 
 
 @keras.saving.register_keras_serializable("mutations")

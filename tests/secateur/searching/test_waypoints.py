@@ -19,7 +19,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.sparsity.hold import apply_masks
 from secateur.sparsity.layout import describe
 from secateur.sparsity.select import select
-from secateur.structure.targets import cut
+from secateur.structure.pruning import remove_least
 from tests.secateur.searching import models
 
 
@@ -30,7 +30,9 @@ def _predictor(model):
 def _built(model, target):
     """Parameters, nonzero and FLOPs of the model that a target really gives."""
     if target.cuts:
-        small = cut(model, models.scores(model), target, data=models.data(), loss=models.loss())
+        small = remove_least(
+            model, models.scores(model), target, data=models.data(), loss=models.loss()
+        )
         model = small.model
     else:
         copy = keras.models.clone_model(model)
@@ -69,7 +71,7 @@ def test_shares_of_layers_are_those_of_the_masks_and_of_the_widths(make):
     assert _predictor(model).waypoint(wanted).layers == pytest.approx(shares)
 
     wanted = TargetConfig(pattern="channel", ratio=0.5, measure="flops")
-    small = cut(model, scores, wanted, data=models.data(), loss=models.loss()).model
+    small = remove_least(model, scores, wanted, data=models.data(), loss=models.loss()).model
     found = _predictor(model).waypoint(wanted).layers
     before, after = (
         {w.layer.name: w.variable.shape[-1] for w in prunable_weights(m)} for m in (model, small)

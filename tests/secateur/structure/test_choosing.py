@@ -30,7 +30,7 @@ def graph(model):
     return structure.analyse(model)
 
 
-@pytest.mark.parametrize("pooling", ["sum", "mean", "max", "l1", "l2"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "l1", "l2"])
 def test_pooling_is_over_every_weight_of_a_channel(model, graph, pooling):
     scores = magnitude(model)
     found, scored = pooled(graph, scores, pooling)
@@ -52,7 +52,7 @@ def test_pooling_is_over_every_weight_of_a_channel(model, graph, pooling):
 
 def test_flattened_channels_count_every_position(model, graph):
     scores = {"hidden/kernel": np.ones(model.get_layer("hidden").kernel.shape)}
-    found, _ = pooled(graph, scores)
+    found, _ = pooled(graph, scores, "l1")
     wide = next(g for g in graph.groups if g.layers == ("wide",))
     np.testing.assert_allclose(found[wide.units], 36 * 10)
 
@@ -95,26 +95,23 @@ def test_normalized_scores_do_not_see_the_scale_of_a_group(model, graph):
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.2, 0.5, 0.8])
-@pytest.mark.parametrize("measure", ["channels", "parameters", "flops"])
+@pytest.mark.parametrize("measure", ["units", "parameters", "flops"])
 def test_a_target_is_met_as_closely_as_one_channel_allows(model, graph, measure, ratio):
     removal = structure.choose(graph, magnitude(model), ratio=ratio, measure=measure)
     small = structure.remove(model, removal)
     assert small.count_params() == removal.parameters
     assert total_flops(small) == removal.flops
     totals = {
-        "channels": (36, 36 - int(removal.removed.sum())),
+        "units": (36, 36 - int(removal.removed.sum())),
         "parameters": (model.count_params(), small.count_params()),
         "flops": (total_flops(model), total_flops(small)),
     }
     before, after = totals[measure]
     goal = before * (1 - ratio)
     # Every other number of steps along the same order is as far away or farther.
-    others = [
-        structure.choose(graph, magnitude(model), ratio=n / 36, measure="channels")
-        for n in range(36)
-    ]
+    others = [structure.choose(graph, magnitude(model), ratio=n / 36) for n in range(36)]
     values = {
-        "channels": [36 - int(o.removed.sum()) for o in others],
+        "units": [36 - int(o.removed.sum()) for o in others],
         "parameters": [o.parameters for o in others],
         "flops": [o.flops for o in others],
     }[measure]
@@ -224,11 +221,11 @@ def test_costs_of_groups_against_a_model_without_them(model, graph):
     [
         ({"ratio": 1.0}, "below 1"),
         ({"ratio": -0.1}, "at least 0"),
-        ({"measure": "size"}, "channels, parameters, flops, latency"),
+        ({"measure": "size"}, "units, parameters, flops, latency"),
         ({"measure": "latency"}, "needs `latency`"),
         ({"allocation": "erk"}, "'global', 'uniform' or a mapping"),
         ({"allocation": {"a": 2.0}}, "below 1"),
-        ({"pooling": "median"}, "sum, mean, max, l1, l2"),
+        ({"pooling": "median"}, "mean, l1, l2, max"),
         ({"round_to": 0}, "at least 1"),
         ({"floor": 1.5}, "a share"),
         ({"kinds": ("neuron",)}, "neuron"),

@@ -7,7 +7,7 @@ import pytest
 from secateur import structure
 from secateur.evaluation.flops import total_flops
 from secateur.models.architectures.resnet import resnet_20
-from secateur.structure.pruning import StructureTarget
+from secateur.sparsity.config import TargetConfig
 from tests.secateur.structure import zoo
 from tests.secateur.structure.reference import batch, magnitude, outputs, random_removal, randomize
 from tests.secateur.structure.test_random_graphs import build, cases, few
@@ -21,8 +21,8 @@ def resnet():
 
 
 def test_channels_go_until_half_the_flops_are_left(resnet):
-    target = StructureTarget(measure="flops", ratio=0.5)
-    pruned = structure.prune(resnet, magnitude(resnet), target)
+    target = TargetConfig(pattern="channel", measure="flops", ratio=0.5)
+    pruned = structure.remove_least(resnet, magnitude(resnet), target)
     assert total_flops(pruned.model) == pytest.approx(0.5 * total_flops(resnet), rel=0.02)
     for layer in resnet.layers:
         if isinstance(layer, L.Conv2D):
@@ -34,12 +34,11 @@ def test_channels_go_until_half_the_flops_are_left(resnet):
 def test_layers_go_until_a_third_of_the_flops_is_gone(resnet, criterion):
     rng = np.random.default_rng(0)
     data = (rng.normal(size=(16, 16, 16, 3)).astype("float32"), rng.integers(0, 10, 16))
-    target = StructureTarget("layer", measure="flops", ratio=0.3)
-    pruned = structure.prune(
+    target = TargetConfig(pattern="layer", measure="flops", ratio=0.3, rank_layers=criterion)
+    pruned = structure.remove_least(
         resnet,
         magnitude(resnet),
         target,
-        criterion=criterion,
         data=data,
         loss="sparse_categorical_crossentropy",
     )
@@ -52,16 +51,16 @@ def test_layers_go_until_a_third_of_the_flops_is_gone(resnet, criterion):
 
 def test_heads_go_and_nothing_else():
     model = randomize(zoo.vit())
-    pruned = structure.prune(
-        model, magnitude(model), StructureTarget("head", measure="channels", allocation="uniform")
+    pruned = structure.remove_least(
+        model, magnitude(model), TargetConfig(pattern="head", ratio=0.5, allocation="uniform")
     )
     changed = {name: pair for name, pair in pruned.widths.items() if pair[0] != pair[1]}
     assert changed == {f"block_{i}_attention (heads)": (4, 2) for i in range(2)}
 
 
 def test_shares_by_layer_need_no_ratio(resnet):
-    target = StructureTarget(ratio=None, allocation={"stage_1_*_1_conv": 0.5})
-    widths = structure.prune(resnet, magnitude(resnet), target).widths
+    target = TargetConfig(pattern="channel", allocation={"stage_1_*_1_conv": 0.5})
+    widths = structure.remove_least(resnet, magnitude(resnet), target).widths
     changed = {name: pair for name, pair in widths.items() if pair[0] != pair[1]}
     assert changed == {f"stage_1_block_{i}_1_conv": (16, 8) for i in (1, 2, 3)}
 
@@ -69,17 +68,15 @@ def test_shares_by_layer_need_no_ratio(resnet):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (StructureTarget("2:4"), "channel, head or layer"),
-        (StructureTarget(ratio=None), "needs a ratio"),
-        (StructureTarget("layer", ratio=None), "needs a ratio"),
-        (StructureTarget("layer", measure="channels"), "layers, parameters, flops, latency"),
-        (StructureTarget(measure="layers"), "channels, parameters, flops, latency"),
-        (StructureTarget("head", measure="channels"), "no group of the kinds"),
+        (TargetConfig(pattern="2:4"), "channel, head or layer"),
+        (TargetConfig(ratio=0.5), "channel, head or layer"),
+        (TargetConfig(pattern="channel", threshold=0.1), "channel, head or layer"),
+        (TargetConfig(pattern="head", ratio=0.5), "no group of the kinds"),
     ],
 )
 def test_bad_targets_are_refused_in_one_sentence(resnet, target, message):
     with pytest.raises(ValueError, match=message):
-        structure.prune(resnet, magnitude(resnet), target)
+        structure.remove_least(resnet, magnitude(resnet), target)
 
 
 @few
@@ -143,8 +140,8 @@ def test_several_batches_count_the_same():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda model: structure.prune(model, {}, StructureTarget()),
-        lambda model: structure.prune(model, {}, StructureTarget("layer", measure="layers")),
+        lambda model: structure.remove_least(model, {}, TargetConfig(pattern="channel", ratio=0.5)),
+        lambda model: structure.remove_least(model, {}, TargetConfig(pattern="layer", ratio=0.5)),
         lambda model: structure.shrink(model, {}),
     ],
 )
