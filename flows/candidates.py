@@ -13,7 +13,7 @@ from secateur.flows.parameters import PruneParameters
 from secateur.flows.pipeline import find_through
 from secateur.flows.search_wiring import wire_candidate
 from secateur.flows.trials import Job, Result, process_pool, run_here, run_on
-from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.candidate import Candidate, Outcome, mean_costs
 from secateur.searching.noise import Estimate, drop
 from secateur.searching.schema import Costs
 from secateur.store import Reference
@@ -107,14 +107,3 @@ def validated(reference: Reference) -> tuple[np.ndarray, dict[str, Any]]:
     folder = read(reference).directory
     costs = Costs.model_validate_json((folder / "costs.json").read_text())
     return np.load(folder / "right.npy", allow_pickle=False), costs.model_dump()
-
-
-def mean_costs(costs: Sequence[dict[str, Any]]) -> dict[str, float | None]:
-    """The means; None of what is unknown in one of them."""
-    names = costs[0]
-    return {
-        name: None
-        if any(each[name] is None for each in costs)
-        else float(np.mean([each[name] for each in costs]))
-        for name in names
-    }

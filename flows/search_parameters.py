@@ -20,6 +20,7 @@ from secateur.output.inputs import inputs_of
 from secateur.output.study import check_study
 from secateur.schema import tell_bounds
 from secateur.searching.config import BudgetConfig, Objective, SearchConfig
+from secateur.searching.problem import check_patterns, usual_pattern
 from secateur.searching.sensitivity_config import SensitivityConfig
 from secateur.searching.target_config import SearchTarget
 from secateur.sparsity.config import TargetConfig
@@ -27,8 +28,6 @@ from secateur.training.config import TrainConfig
 from secateur.training.fine_tune_config import FineTuneConfig
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, json_schema_extra=tell_bounds)
-_LOWERS = {True: ("bytes", "parameters", "flops", "latency_ms"), False: ("bytes",)}
-"""Costs that removing for good lowers, and those that zeros lower."""
 
 
 def check_runtime() -> None:
@@ -219,18 +218,10 @@ class SearchParameters(SensitivityParameters):
         return [self.goals] if self.goals else list(self.budget.limits)
 
     def _usual_pattern(self) -> str:
-        return "weight" if set(self._wanted) <= set(_LOWERS[False]) else "channel"
+        return usual_pattern(self._wanted)
 
     def _check_patterns(self) -> None:
-        wanted = self._wanted
-        what = "objective" if self.goals else "budget"
-        for target in self.target.targets():
-            if not set(wanted) & set(_LOWERS[target.cuts]):
-                raise ValueError(
-                    f"{what} {' and '.join(wanted)} and pattern {target.pattern} do not go "
-                    f"together: zeros make a model no cheaper in that; use pattern channel, or "
-                    f"{what} bytes."
-                )
+        check_patterns(self._wanted, self.target.targets(), "objective" if self.goals else "budget")
 
     def _check_rungs(self) -> None:
         rungs, epochs = self.search.rungs, self.fine_tune.epochs

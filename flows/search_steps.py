@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from secateur.flows.candidates import Trials, mean_costs, validated
+from secateur.flows.candidates import Trials, validated
 from secateur.flows.parameters import ASIDE, PruneParameters
 from secateur.flows.pipeline import find_through, stage_runner
 from secateur.flows.search_parameters import SearchParameters
@@ -20,7 +20,7 @@ from secateur.flows.search_wiring import (
     wire_sensitivity,
     wire_waypoints,
 )
-from secateur.searching.candidate import Candidate, Outcome
+from secateur.searching.candidate import Candidate, Outcome, mean_costs
 from secateur.searching.curves import Sensitivity
 from secateur.searching.deciding import Decided, search
 from secateur.searching.problem import Problem

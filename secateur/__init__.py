@@ -12,11 +12,19 @@ from secateur.lazy import submodule
 
 if TYPE_CHECKING:
     from secateur.pruning import Pruned, prune
+    from secateur.searching.in_process import Searched, search
 
-__all__ = ["Pruned", "prune"]
+_WHERE = {
+    "Pruned": "pruning",
+    "Searched": "searching.in_process",
+    "prune": "pruning",
+    "search": "searching.in_process",
+}
+
+__all__ = ["Pruned", "Searched", "prune", "search"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Pruned", "prune"):
-        return getattr(importlib.import_module(f"{__name__}.pruning"), name)
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
     return submodule(__name__, name)  # as in secateur.importance.score(...)

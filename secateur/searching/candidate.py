@@ -77,3 +77,12 @@ class Strategy(Protocol):
     def refuted(self, number: int) -> None:
         """Hears that a candidate did not keep the budget on fresh seeds; it may ask again."""
         ...
+
+
+def mean_costs(costs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """The means by name; None of what is unknown in one of them."""
+    found: dict[str, float | None] = {}
+    for name in costs[0]:
+        known = [value for each in costs if (value := each[name]) is not None]
+        found[name] = float(np.mean(known)) if len(known) == len(costs) else None
+    return found

@@ -14,6 +14,8 @@ from secateur.searching.curves import Sensitivity
 from secateur.searching.schema import Waypoints
 from secateur.sparsity.config import TargetConfig
 
+_LOWERS = {True: ("bytes", "parameters", "flops", "latency_ms"), False: ("bytes",)}
+"""Costs that removing for good lowers, and those that zeros lower."""
 _FRESH = 1000
 """The seed of the first fresh training, above that of the search."""
 
@@ -94,3 +96,27 @@ class Problem:
     def fresh_seeds(self) -> list[int]:
         """Those that the winner is trained with before it is reported."""
         return [self.tuning_seed + _FRESH + k for k in range(self.search.fresh_seeds)]
+
+
+def usual_pattern(wanted: Sequence[str]) -> str:
+    """What goes together where nobody says so: what lowers the costs in question."""
+    return "weight" if set(wanted) <= set(_LOWERS[False]) else "channel"
+
+
+def check_patterns(wanted: Sequence[str], targets: Sequence[TargetConfig], what: str) -> None:
+    """Refuses a pattern that lowers none of the costs in question.
+
+    Args:
+        wanted: The costs.
+        targets: One for each pattern.
+        what: The name of the parameter that asks for the costs.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    for target in targets:
+        if not set(wanted) & set(_LOWERS[target.cuts]):
+            raise ValueError(
+                f"{what} {' and '.join(wanted)} and pattern {target.pattern} do not go together: "
+                f"zeros make a model no cheaper in that; use pattern channel, or {what} bytes."
+            )

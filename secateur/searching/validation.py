@@ -30,18 +30,21 @@ def validate_file(path: Path, validation: Split) -> tuple[np.ndarray, Costs]:
         ValueError: If the split is empty, or its targets are no class labels.
     """
     model = load_model(path)
-    right = right_answers(model, validation)
+    return right_answers(model, validation), costs_of(model, path)
+
+
+def costs_of(model: keras.Model, path: Path) -> Costs:
+    """What a model costs that is saved as the file `path`."""
     try:
         flops: int | None = total_flops(model)
     except ValueError:
         flops = None
-    costs = Costs(
+    return Costs(
         parameters=model.count_params(),
         nonzero=sum(layer.nonzero for layer in count_layers(model)),
         flops=flops,
         bytes=file_size(path).gzip,
     )
-    return right, costs
 
 
 def right_answers(model: keras.Model, split: Split) -> np.ndarray:
