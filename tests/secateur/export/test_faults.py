@@ -56,6 +56,7 @@ def broken(part, fault):
     copy = copied(part)
     if first_kernel(copy) is not None:
         fault(copy)
+    copy(np.zeros((1, 8, 8, 1)))  # Keras exports only what was called
     return copy
 
 

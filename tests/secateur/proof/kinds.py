@@ -30,6 +30,7 @@ OUT: dict[str, str] = {
     "FlaxLayer": "runs on the JAX backend alone",
     "JaxLayer": "runs on the JAX backend alone",
     "TorchModuleWrapper": "runs on the torch backend alone",
+    "Equalization": "hands its input on when a graph is made, so that Keras leaves it out of it",
     "MaxNumBoundingBoxes": "takes boxes beside images, and gives no tensor of numbers",
 }
 """Public names that no step draws, and why."""
@@ -209,7 +210,6 @@ _all(
     ),
     CutMix=lambda n: L.CutMix(),
     MixUp=lambda n: L.MixUp(),
-    Equalization=lambda n: L.Equalization(),
     RandAugment=lambda n: L.RandAugment(),
     RandomBrightness=lambda n: L.RandomBrightness(0.2),
     RandomColorDegeneration=lambda n: L.RandomColorDegeneration(0.2),
@@ -227,7 +227,7 @@ _all(
     RandomRotation=lambda n: L.RandomRotation(0.1),
     RandomSaturation=lambda n: L.RandomSaturation(0.2),
     RandomSharpness=lambda n: L.RandomSharpness(0.2),
-    RandomShear=lambda n: L.RandomShear(0.1, 0.1),
+    RandomShear=lambda n: L.RandomShear((0.0, 0.1), (0.0, 0.1)),
     RandomTranslation=lambda n: L.RandomTranslation(0.1, 0.1),
     RandomZoom=lambda n: L.RandomZoom(0.1),
     Solarization=lambda n: L.Solarization(),
