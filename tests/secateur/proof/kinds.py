@@ -236,7 +236,11 @@ _all(
 _all(
     "signal",
     "sequence",
-    STFTSpectrogram=lambda n: L.STFTSpectrogram(frame_length=16, frame_step=8, fft_length=16),
+    STFTSpectrogram=lambda n: (
+        lambda x: L.STFTSpectrogram(frame_length=16, frame_step=8, fft_length=16)(
+            keras.ops.expand_dims(x, -1)
+        )
+    ),
     MelSpectrogram=lambda n: L.MelSpectrogram(
         fft_length=16, sequence_stride=8, sequence_length=16, num_mel_bins=4
     ),
@@ -260,7 +264,9 @@ _all(
     Hashing=lambda n: L.Hashing(7),
 )
 STEPS["HashedCrossing"] = Step(
-    "words", "vector", lambda x, n: L.HashedCrossing(5, output_mode="one_hot")([x[:, 0], x[:, 1]])
+    "words",
+    "vector",
+    lambda x, n: L.HashedCrossing(5, output_mode="one_hot")([x[:, :1], x[:, 1:2]]),
 )
 _all(
     "text",
