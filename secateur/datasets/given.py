@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -109,7 +110,7 @@ def number_of_batches(data: Given, batch_size: int) -> int | None:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Says in one sentence what TensorFlow found in a dataset while a model read it."""
+    """Says in one sentence what TensorFlow found in data while a model ran on them."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -120,7 +121,21 @@ def told() -> Iterator[None]:
                 "The examples of the dataset have different shapes: pad them, with padded_batch, "
                 "or pass batches of equal ones."
             ) from error
-        raise
+        raise ValueError(_cause(error)) from error
+    except tf.errors.UnimplementedError as error:  # such as text where numbers are due
+        raise ValueError(_cause(error)) from error
+
+
+def _cause(error: Exception) -> str:
+    """The line of TensorFlow's many that tells what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("File ", "[[", "Stack trace"))]
+    last = re.sub(r"\{\{[^}]*\}\}\s*|\s*\[Op:.*", "", told[-1] if told else "")
+    return (
+        f"The model and its loss cannot be computed on these data ({last or type(error).__name__})"
+        ": look at the shapes and types of inputs and labels, at the numbers of classes, and at "
+        "sample weights."
+    )
 
 
 def _dataset(data: tf.data.Dataset, batch_size: int, limit: int | None) -> tf.data.Dataset:

@@ -151,6 +151,8 @@ def check_scores(model: keras.Model, x: Any, y: Any) -> None:
     ):
         found = score(model, (x, y), criterion)
         assert set(found) == set(wanted)
+        added = [notice for notice in found.notices if "losses of their own" in notice]
+        assert bool(added) == bool(model.losses)
         for path, array in wanted.items():
             floor = 1e-6 * largest if criterion == "gradient" else (1e-6 * largest) ** 2
             scale = max(np.abs(array).max(), floor)
