@@ -4,7 +4,7 @@
 
 Each seed trains a dense model; each criterion scores it once, on the training split; each ratio
 then prunes that same dense model and fine-tunes it in the same way. Weights go by allocation
-`global`, those of Wanda by `output` (as in its paper) too, those of SparseGPT (which has no scores) by
+`global`, those of Wanda by `output` (as in its paper) too, those of SparseGPT (without scores) by
 `uniform`; channels go by `uniform`, without those of the last layer. About a quarter of an hour on
 one core. `--only` prints the rows of some criteria.
 """
