@@ -1,11 +1,12 @@
 """Accuracy by criterion and ratio on `mnist_5k`, written into the README.
 
-    python -m benchmarks.criteria [--models simple_net lenet_5] [--seeds 3] [--print]
+    python -m benchmarks.criteria [--models simple_net lenet_5] [--seeds 3] [--only wanda] [--print]
 
 Each seed trains a dense model; each criterion scores it once, on the training split; each ratio
 then prunes that same dense model and fine-tunes it in the same way. Weights go by allocation
-`global`, those of SparseGPT (which has no scores) by `uniform`; channels go by `uniform`, without
-those of the last layer. About a quarter of an hour on one core.
+`global`, those of Wanda by `output` (as in its paper) too, those of SparseGPT (without scores) by
+`uniform`; channels go by `uniform`, without those of the last layer. About a quarter of an hour on
+one core. `--only` prints the rows of some criteria.
 """
 
 from __future__ import annotations
@@ -46,14 +47,16 @@ RATIOS = (0.5, 0.8, 0.9, 0.95, 0.98)
 EPOCHS, TUNING_EPOCHS, BATCH, RATE = 10, 5, 32, 1e-3
 VALIDATION = 0.2
 WEIGHTS = (
-    *("magnitude", "taylor", "taylor_signed", "fisher", "wanda", "gradient", "movement"),
-    *("sparsegpt", "random"),
+    *("magnitude", "taylor", "taylor_signed", "fisher", "wanda", "wanda global", "gradient"),
+    *("movement", "sparsegpt", "random"),
 )
 CHANNELS = (
     *("activation", "activation_mean", "apoz", "density", "entropy", "fpgm"),
     *("magnitude", "taylor", "gradient", "random"),
 )
-NAMES = {"taylor_signed": "taylor_signed, snip"}
+ALLOCATIONS = {"wanda": "output", "sparsegpt": "uniform"}
+"""Those of weights that are not `global`."""
+NAMES = {"taylor_signed": "taylor_signed, snip", "wanda global": "wanda, allocation global"}
 """Snip's scores are the roots of taylor_signed's, up to a factor: the same masks."""
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- criteria: written by benchmarks/criteria.py -->", "<!-- criteria: end -->"
@@ -111,22 +114,26 @@ class Bench:
         return before, self.accuracy()
 
 
-def trials(bench: Bench, pattern: str) -> Iterator[tuple[str, float, Accuracy, Accuracy]]:
+def trials(
+    bench: Bench, pattern: str, only: list[str]
+) -> Iterator[tuple[str, float, Accuracy, Accuracy]]:
     """(criterion, ratio, before, after) of all trials of one bench."""
     train = bench.data.train.arrays()
-    fields = {"pattern": "weight"}
-    if pattern == "channel":
-        fields = {"pattern": "channel", "allocation": "uniform", "exclude": ["logits"]}
     for criterion in WEIGHTS if pattern == "weight" else CHANNELS:
+        name, _, allocation = criterion.partition(" ")
+        if only and name not in only:
+            continue
+        fields = {"pattern": "weight", "allocation": allocation or ALLOCATIONS.get(name, "global")}
+        if pattern == "channel":
+            fields = {"pattern": "channel", "allocation": "uniform", "exclude": ["logits"]}
         bench.restore()
         scores = None
-        if criterion != "sparsegpt":
-            scores = score(bench.model, train, criterion, loss=bench.loss, seed=bench.seed)
+        if name != "sparsegpt":
+            scores = score(bench.model, train, name, loss=bench.loss, seed=bench.seed)
         for ratio in RATIOS:
             bench.restore()
             if scores is None:
-                target = TargetConfig(ratio=ratio, allocation="uniform")
-                masks = rewrite(bench.model, train, target)
+                masks = rewrite(bench.model, train, TargetConfig(ratio=ratio, **fields))
             else:
                 masks = select(scores, TargetConfig(ratio=ratio, **fields), layers=bench.layouts)
             yield criterion, ratio, *bench.trial(masks)
@@ -135,7 +142,7 @@ def trials(bench: Bench, pattern: str) -> Iterator[tuple[str, float, Accuracy, A
 Results = dict[tuple[str, str, str, float, str], list[Accuracy]]
 
 
-def run(names: list[str], seeds: int) -> tuple[Results, dict[str, list[Accuracy]]]:
+def run(names: list[str], seeds: int, only: list[str]) -> tuple[Results, dict[str, list[Accuracy]]]:
     """Everything: by (model, pattern, criterion, ratio, before or after) one value a seed."""
     results, dense = defaultdict(list), defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
@@ -146,7 +153,7 @@ def run(names: list[str], seeds: int) -> tuple[Results, dict[str, list[Accuracy]
                 bench = Bench(name, data, seed)
                 dense[name].append(bench.accuracy())
                 for pattern in ("weight", "channel"):
-                    for criterion, ratio, before, after in trials(bench, pattern):
+                    for criterion, ratio, before, after in trials(bench, pattern, only):
                         results[name, pattern, criterion, ratio, "before"].append(before)
                         results[name, pattern, criterion, ratio, "after"].append(after)
                 print(f"{name}, seed {seed}: {time.monotonic() - start:.0f} s", flush=True)
@@ -210,12 +217,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["simple_net", "lenet_5"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[], help="criteria; prints their rows")
     parser.add_argument("--print", action="store_true", help="print, and leave the README alone")
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    section = text(*run(options.models, options.seeds), options.seeds)
-    if options.print:
+    section = text(*run(options.models, options.seeds, options.only), options.seeds)
+    if options.print or options.only:
         print(section)
         return
     readme = README.read_text()

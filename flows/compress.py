@@ -58,7 +58,7 @@ def wire_compress(p: CompressParameters, run: Callable[..., R]) -> Wired:
     models = {"dense": dense}
     model = dense
     if p.steps.kernel is not None:
-        cut = run(prune_kernels, model=model, size=p.steps.kernel)
+        cut = run(prune_kernels, model=model, size=p.steps.kernel, data=data)
         if cut.digest != model.digest:  # there were large kernels
             # Smaller kernels learn more from the labels than from a model that they outdo.
             model = run(fine_tune_stage, data=data, pruned=cut, **tuning(_untaught(first), dense))

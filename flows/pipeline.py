@@ -176,7 +176,7 @@ def wire_rounds(p: PruneParameters, run: Callable[..., R], data: R, dense: R) ->
     assert pruned is not None
     assert before is not None
     if not p.target.cuts:
-        model = run(prune_shrink, model=model, masks=before, subject="fine_tuned")
+        model = run(prune_shrink, model=model, masks=before, data=data, subject="fine_tuned")
     return pruned, model
 
 
@@ -215,7 +215,7 @@ def _gradual(p: PruneParameters, run: Callable[..., R], data: R, dense: R) -> tu
     prunes = {"target": p.target, "importance": p.importance}
     masked = run(fine_tune_gradual, data=data, model=dense, **tuning(p, dense), **prunes)
     pruned = run(prune, model=dense, target=p.target, chosen=masked)
-    shrinks = {"masks": masked, "whole": p.target.cuts}
+    shrinks = {"masks": masked, "whole": p.target.cuts, "data": data}
     if p.target.cuts:
         pruned = run(prune_shrink, model=pruned, **shrinks, subject="pruned")
     return pruned, run(prune_shrink, model=masked, **shrinks, subject="fine_tuned")

@@ -100,5 +100,5 @@ def wire_candidate(
     for until in rungs[1:]:
         tuned = run(fine_tune_rung, until=until, before=tuned, **how)
     if not p.target.cuts:
-        tuned = run(prune_shrink, model=tuned, masks=pruned, subject="fine_tuned")
+        tuned = run(prune_shrink, model=tuned, masks=pruned, data=data, subject="fine_tuned")
     return data, tuned, run(validate, data=data, model=tuned)

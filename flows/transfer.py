@@ -71,7 +71,7 @@ def wire(p: TransferParameters, run: Callable[..., Any]) -> Way:
     trainings = {"transferred": _train(p, run, data, adapted, head)}
     models = {"transferred": trainings["transferred"][-1]}
     if p.transfer.scratch:
-        fresh = run(transfer_scratch, adapted=adapted, seed=p.seed, subject="scratch")
+        fresh = run(transfer_scratch, data=data, adapted=adapted, seed=p.seed, subject="scratch")
         settings = _settings(p, _epochs(p))
         trainings["scratch"] = [
             run(fine_tune, data=data, pruned=fresh, subject="scratch", **settings)

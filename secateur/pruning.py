@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from secateur.datasets.given import Arrays, Given, number_of_batches, read, told
+from secateur.datasets.given import Arrays, Given, check_inputs, number_of_batches, read, told
 from secateur.evaluation.counts import count_layers
 from secateur.evaluation.schema import LayerCount
 from secateur.graph.copying import copied
@@ -164,6 +164,7 @@ def prune(
         raise ValueError("schedule gradual prunes during fine-tuning: pass epochs.")
     if data is not None:
         data = read(data, batch_size=batch_size, limit=_examples(criterion, examples, epochs))
+        check_inputs(model, data)
     if validation is not None:
         validation = read(validation)
     checks = []

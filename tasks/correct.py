@@ -7,7 +7,7 @@ import shutil
 from secateur.correction.config import CorrectConfig
 from secateur.proof.record import Check
 from secateur.store import Reference, digest_of
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -53,11 +53,11 @@ def correct(
         found = remeasure(network, lambda: inputs, examples=correct.examples, seed=seed)
         notices += found.notices
         checks += found.checks
-    save_model(network, build.directory / "model.keras")
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
     digest = content_digest(network)
-    said = [check.model_dump() for check in checks]
     if masks is not None:
-        said += masks_proved(network, masks, build.directory / "model.keras", "after correction")
         shutil.copyfile(folder / "masks.npz", build.directory / "masks.npz")
         digest = digest_of([digest, masks.digest()])
+    said = proved(network, saved, "after correction", data=data, masks=masks, checks=checks)
     return Product(digest, {"notices": notices, "checks": said})

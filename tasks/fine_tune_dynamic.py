@@ -8,7 +8,7 @@ from typing import Any
 from secateur.store import Reference, digest_of
 from secateur.tasks.deadline import Halt
 from secateur.tasks.progress import epochs_shown
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
@@ -85,6 +85,6 @@ def fine_tune_dynamic(
     dynamic.masks.save(build.directory / "masks.npz")
     saved = build.directory / "model.keras"
     save_model(network, saved)
-    checks = masks_proved(network, dynamic.masks, saved, "after fine-tuning")
+    checks = proved(network, saved, "after fine-tuning", data=data, masks=dynamic.masks)
     digest = digest_of([content_digest(network), dynamic.masks.digest()])
     return Product(digest, {"history": history, "checks": checks}, halt.said)

@@ -11,7 +11,7 @@ from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.tasks.deadline import Halt
 from secateur.tasks.progress import epochs_shown
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
@@ -76,8 +76,9 @@ def fine_tune_gradual(
         )
         masks = pruning.finish()
     masks.save(build.directory / "masks.npz")
-    save_model(network, build.directory / "model.keras")
-    checks = masks_proved(network, masks, build.directory / "model.keras", "after fine-tuning")
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    checks = proved(network, saved, "after fine-tuning", data=data, masks=masks)
     digest = digest_of([content_digest(network), masks.digest()])
     found = {"history": history, "notices": list(masks.notices), "checks": checks}
     return Product(digest, found, halt.said)

@@ -7,7 +7,7 @@ import shutil
 from secateur.store import Reference, digest_of
 from secateur.tasks.deadline import Halt
 from secateur.tasks.progress import epochs_shown
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 
@@ -52,12 +52,12 @@ def fine_tune_head(
             group="fine_tune",
         )
     thaw(network)
-    digests, checks = [content_digest(network)], []
+    digests, masks = [content_digest(network)], None
     saved = build.directory / "model.keras"
     save_model(network, saved)
     if (before / "masks.npz").exists():
         masks = Masks.load(before / "masks.npz")
         digests.append(masks.digest())
         shutil.copyfile(before / "masks.npz", build.directory / "masks.npz")
-        checks = masks_proved(network, masks, saved, "after fine-tuning")
+    checks = proved(network, saved, "after fine-tuning", data=data, masks=masks)
     return Product(digest_of(digests), {"history": history, "checks": checks}, halt.said)

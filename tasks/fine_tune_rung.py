@@ -8,7 +8,7 @@ from typing import Any
 
 from secateur.store import Reference
 from secateur.tasks.progress import epochs_shown
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.fine_tune_config import FineTuneConfig
 from secateur.training.objective_config import ObjectiveConfig
@@ -79,5 +79,5 @@ def fine_tune_rung(
     shutil.copyfile(state, build.directory / "epoch.npz")
     saved = build.directory / "model.keras"
     save_model(network, saved)
-    checks = masks_proved(network, masks, saved, "after fine-tuning") if masks is not None else []
+    checks = proved(network, saved, "after fine-tuning", data=data, masks=masks)
     return Product(content_digest(network), {"history": history, "checks": checks})

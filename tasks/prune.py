@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from secateur.proof.record import Check
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -44,18 +45,19 @@ def prune(
         assert scores is not None
         masks = _select(network, target, scores, before)
     apply_masks(network, masks)
-    notices, checks = list(masks.notices), []
+    notices, checks = list(masks.notices), list[Check]()
     if data:
         training = Dataset(read(data).directory).train
         inputs = partial(calibration, training, examples, seed)
         found = remeasure(network, inputs, examples=examples, seed=seed)
         notices += found.notices
-        checks += [check.model_dump() for check in found.checks]
+        checks += found.checks
     masks.save(build.directory / "masks.npz")
-    save_model(network, build.directory / "model.keras")
-    checks += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    said = proved(network, saved, "after pruning", data=data, masks=masks, checks=checks)
     digest = digest_of([content_digest(network), masks.digest()])
-    return Product(digest, {"notices": notices, "checks": checks})
+    return Product(digest, {"notices": notices, "checks": said})
 
 
 def _select(network: Any, target: TargetConfig, scores: Reference, before: Reference | None) -> Any:

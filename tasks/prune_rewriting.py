@@ -9,7 +9,7 @@ from secateur.proof.record import Check
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
 from secateur.tasks.progress import epochs_shown
-from secateur.tasks.proving import masks_proved
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -55,8 +55,8 @@ def prune_rewriting(
         notices += found.notices
         checks += found.checks
     masks.save(build.directory / "masks.npz")
-    save_model(network, build.directory / "model.keras")
-    said = [check.model_dump() for check in checks]
-    said += masks_proved(network, masks, build.directory / "model.keras", "after pruning")
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    said = proved(network, saved, "after pruning", data=data, masks=masks, checks=checks)
     digest = digest_of([content_digest(network), masks.digest()])
     return Product(digest, {"notices": notices, "checks": said})

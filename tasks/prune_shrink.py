@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import first_examples, proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
 @stage(name="prune")
-def prune_shrink(build: Build, model: Reference, masks: Reference, whole: bool = False) -> Product:
+def prune_shrink(
+    build: Build,
+    model: Reference,
+    masks: Reference,
+    whole: bool = False,
+    data: Reference | None = None,
+) -> Product:
     """Removes channels that came out all zero; what the model computes stays the same.
 
     Masks of `whole` channels were chosen to be cut, and leave no zeros behind them. Of others it
-    also tells the sparsity of the model as it came.
+    also tells the sparsity of the model as it came. Proofs run on examples of `data`.
     """
     from secateur.evaluation.counts import sparsity
     from secateur.models.files import load_model, save_model
@@ -22,13 +29,15 @@ def prune_shrink(build: Build, model: Reference, masks: Reference, whole: bool =
     network = load_model(read(model).directory / "model.keras")
     told_sparsity = {} if whole else {"sparsity": sparsity(network)}
     chosen = Masks.load(read(masks).directory / "masks.npz")
-    small = shrink_where_possible(network, chosen, empty=not whole)
+    small = shrink_where_possible(network, chosen, empty=not whole, data=first_examples(data))
     assert small.masks is not None
     small.masks.save(build.directory / "masks.npz")
-    save_model(small.model, build.directory / "model.keras")
+    saved = build.directory / "model.keras"
+    save_model(small.model, saved)
     digest = digest_of([content_digest(small.model), small.masks.digest()])
+    given = {"data": data, "masks": small.masks, "checks": small.checks}
     said = {
         "notices": [*small.notices, *width_changes(small.widths)],
-        "checks": [check.model_dump() for check in small.checks],
+        "checks": proved(small.model, saved, "after channels were removed", **given),
     }
     return Product(digest, {**said, **told_sparsity})

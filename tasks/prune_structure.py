@@ -8,6 +8,7 @@ from typing import Any
 from secateur.importance.config import ImportanceConfig
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.objective_config import ObjectiveConfig
 from secateur.training.objective_sources import objective_fingerprint
@@ -72,8 +73,10 @@ def cut_model(
     if zeros:  # of a model that was pruned before: fine-tuning holds them
         zeros.save(build.directory / "masks.npz")
         digest = digest_of([digest, zeros.digest()])
-    save_model(pruned.model, build.directory / "model.keras")
+    saved = build.directory / "model.keras"
+    save_model(pruned.model, saved)
     save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *width_changes(pruned.widths)]
-    checks = [check.model_dump() for check in pruned.checks]
+    given = {"data": data, "masks": zeros or None, "checks": pruned.checks}
+    checks = proved(pruned.model, saved, "after the cut", **given)
     return Product(digest, {"notices": notices, "checks": checks})

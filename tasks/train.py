@@ -9,6 +9,7 @@ from secateur.models.sources import source_fingerprint
 from secateur.store import Reference, digest_of
 from secateur.tasks.deadline import Halt
 from secateur.tasks.progress import epochs_shown
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 from secateur.training.config import TrainConfig
 from secateur.training.objective_config import ObjectiveConfig
@@ -62,9 +63,11 @@ def train(
             stop=halt.asked,
             group="train",
         )
-    save_model(network, build.directory / "model.keras")
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
     digest = content_digest(network)
     if early:
         early.save(build.directory / "early.npz")
         digest = digest_of([digest, early.digest()])
-    return Product(digest, {"history": history}, halt.said)
+    checks = proved(network, saved, "after training", data=data)
+    return Product(digest, {"history": history, "checks": checks}, halt.said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
@@ -27,5 +28,8 @@ def transfer(build: Build, source: Reference, data: Reference, seed: int) -> Pro
     masks = masks_of_zeros(network, without=head)
     if masks:
         masks.save(build.directory / "masks.npz")
-    save_model(network, build.directory / "model.keras")
-    return Product(digest_of([content_digest(network), masks.digest(), head]), {"head": head})
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    checks = proved(network, saved, "after the new head", data=data, masks=masks or None)
+    digest = digest_of([content_digest(network), masks.digest(), head])
+    return Product(digest, {"head": head, "checks": checks})

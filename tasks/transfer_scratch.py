@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 
 from secateur.store import Reference, digest_of
+from secateur.tasks.proving import proved
 from secateur.tasks.stage import Build, Product, read, stage
 
 
 @stage(name="transfer")
-def transfer_scratch(build: Build, adapted: Reference, seed: int) -> Product:
+def transfer_scratch(
+    build: Build, adapted: Reference, seed: int, data: Reference | None = None
+) -> Product:
     """Draws all weights anew; what was pruned stays zero."""
     import keras
 
@@ -22,11 +25,13 @@ def transfer_scratch(build: Build, adapted: Reference, seed: int) -> Product:
     before = read(adapted).directory
     keras.utils.set_random_seed(seed)
     network = start_anew(load_model(before / "model.keras"))
-    digests = []
+    digests, masks = [], None
     if (before / "masks.npz").exists():
         masks = Masks.load(before / "masks.npz")
         apply_masks(network, masks)
         digests.append(masks.digest())
         shutil.copyfile(before / "masks.npz", build.directory / "masks.npz")
-    save_model(network, build.directory / "model.keras")
-    return Product(digest_of([content_digest(network), *digests]), {})
+    saved = build.directory / "model.keras"
+    save_model(network, saved)
+    checks = proved(network, saved, "with fresh weights", data=data, masks=masks)
+    return Product(digest_of([content_digest(network), *digests]), {"checks": checks})

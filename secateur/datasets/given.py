@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from secateur.datasets.values import array_of, is_plain
+from secateur.datasets.values import array_of, is_plain, is_text
 
 MOST_BATCHES = 100_000
 """After so many, what does not say how long it is counts as endless."""
@@ -80,6 +81,18 @@ def read(data: Any, *, batch_size: int = 32, limit: int | None = None) -> Given:
     return arrays
 
 
+def check_inputs(model: keras.Model, data: Given) -> None:
+    """Refuses text for a model that takes numbers, before Keras does so in many lines."""
+    inputs = getattr(model, "inputs", None)
+    if not isinstance(data, Arrays) or not inputs or any(x.dtype == "string" for x in inputs):
+        return
+    if any(is_text(leaf) for leaf in tf.nest.flatten(data.x)):
+        raise ValueError(
+            f"x holds text, and {model.name!r} takes numbers ({inputs[0].dtype}): pass what the "
+            "model was trained on, or put a layer such as StringLookup in front of it."
+        )
+
+
 def batches_of(dataset: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Arrays]:
     """The batches, from the first one to the last.
 
@@ -109,7 +122,7 @@ def number_of_batches(data: Given, batch_size: int) -> int | None:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Says in one sentence what TensorFlow found in a dataset while a model read it."""
+    """Says in one sentence what TensorFlow found in data while a model ran on them."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -120,7 +133,22 @@ def told() -> Iterator[None]:
                 "The examples of the dataset have different shapes: pad them, with padded_batch, "
                 "or pass batches of equal ones."
             ) from error
-        raise
+        raise ValueError(_cause(error)) from error
+    except tf.errors.UnimplementedError as error:  # such as text where numbers are due
+        raise ValueError(_cause(error)) from error
+
+
+def _cause(error: Exception) -> str:
+    """The line of TensorFlow's many that tells what is wrong."""
+    bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)  # how Keras marks it
+    lines = [line.strip() for line in (bold.group(1) if bold else str(error)).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("File ", "[[", "Stack trace"))]
+    last = re.sub(r"\{\{[^}]*\}\}\s*|\s*\[Op:.*", "", told[-1] if told else "")
+    return (
+        f"The model and its loss cannot be computed on these data ({last or type(error).__name__})"
+        ": look at the shapes and types of inputs and labels, at the numbers of classes, and at "
+        "sample weights."
+    )
 
 
 def _dataset(data: tf.data.Dataset, batch_size: int, limit: int | None) -> tf.data.Dataset:
@@ -212,6 +240,11 @@ def _arrays(data: Any, where: str) -> Arrays:
     if x is None:
         raise ValueError(f"{where} has no inputs: x is None.")
     found = Arrays(_tree(x, "x"), _tree(y, "y"), _tree(weights, "sample_weight"))
+    if any(is_text(leaf) for leaf in tf.nest.flatten((found.y, found.weights)) if leaf is not None):
+        raise ValueError(
+            "y holds text, which no loss takes: pass the numbers of the classes, such as "
+            "np.unique(y, return_inverse=True)[1] gives."
+        )
     sizes = {len(leaf) for leaf in _leaves(found)}
     if len(sizes) > 1:
         hint = " (a list of arrays counts as several inputs)" if isinstance(x, list) else ""

@@ -31,6 +31,11 @@ def array_of(value: Any, where: str) -> Any:
     return array
 
 
+def is_text(array: Any) -> bool:
+    """Whether an array of `array_of` holds texts."""
+    return array.dtype == tf.string if tf.is_tensor(array) else array.dtype.kind in "SUO"
+
+
 def is_plain(values: Iterable[Any]) -> bool:
     """Whether lists hold nothing but numbers and texts, in lists of any depth: one array."""
     return all(

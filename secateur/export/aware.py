@@ -18,6 +18,8 @@ from secateur.graph.attributes import own_steps
 from secateur.graph.copying import copied
 from secateur.models.weights import prunable_weights
 from secateur.proof.copies import prove_copy
+from secateur.proof.masks import prove_masks
+from secateur.proof.record import Check
 from secateur.sparsity.hold import hold
 from secateur.sparsity.masks import Masks
 from secateur.training.batches import shuffled
@@ -36,6 +38,7 @@ def fine_tune_quantized(
     learning_rate: float = 1e-4,
     seed: int = 0,
     checkpoints: Path | None = None,
+    checks: list[Check] | None = None,
 ) -> keras.Model:
     """A copy of a model, trained on with quantized kernels; its weights are floats near integers.
 
@@ -50,6 +53,11 @@ def fine_tune_quantized(
         learning_rate: Adam's.
         seed: Orders the examples, and seeds dropout and the like.
         checkpoints: A folder that survives a kill; None to keep no checkpoints.
+        checks: What was proved of the copy and of its zeros is added to it.
+
+    Raises:
+        ValueError: The model's class trains in a way of its own.
+        ProofError: The copy is not the model, or what was zero is not.
     """
     if own := own_steps(type(model)):
         raise ValueError(
@@ -57,7 +65,7 @@ def fine_tune_quantized(
             "fine-tuning does not use; leave export.aware_epochs out."
         )
     copy = copied(model)
-    prove_copy(model, copy, train.arrays(np.arange(min(len(train), 4))))
+    proofs = [prove_copy(model, copy, train.arrays(np.arange(min(len(train), 4))))]
     _seed(copy, seed)
     kernels = {id(w.variable): _reduced(w.layer, w.variable) for w in prunable_weights(copy)}
     zeros = {
@@ -93,6 +101,9 @@ def fine_tune_quantized(
                 step(x, y)
             if checkpoint:
                 checkpoint.save(copy, number + 1, {})
+    proofs.append(prove_masks(copy, zeros, "after quantization-aware fine-tuning"))
+    if checks is not None:
+        checks += proofs
     return copy
 
 

@@ -12,10 +12,12 @@ from secateur.evaluation.runtimes import Runner
 from secateur.proof.record import ProofError
 
 EXACT = 1e-3
-"""Largest difference of a file of 32-bit floats, as a share of the largest output (at least 1).
+"""Largest difference of a file of 32-bit floats, as a share of the largest output.
 
 The runtimes sum in other orders than TensorFlow; networks of a hundred layers differ by 1e-5.
 """
+_LEAST = 1e-6
+"""A difference that is rounding however small the outputs are."""
 _ROWS = 4096  # examples in memory at a time
 
 Metrics = Callable[[], list[keras.metrics.Metric]]
@@ -57,19 +59,35 @@ def largest_difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float
     return float(np.abs(ours[finite] - theirs[finite]).max(initial=0.0))
 
 
-def check_exact(name: str, difference: float, theirs: np.ndarray) -> None:
+def limit(theirs: np.ndarray) -> float:
+    """The largest difference from these outputs that is rounding."""
+    return max(EXACT * float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)), _LEAST)
+
+
+def check_exact(
+    name: str,
+    difference: float,
+    theirs: np.ndarray,
+    first_wrong: Callable[[], str | None] = lambda: None,
+) -> None:
     """Refuses a file of 32-bit floats whose outputs are others than Keras's.
+
+    Args:
+        name: Of the file.
+        difference: The largest one from Keras's outputs.
+        theirs: These.
+        first_wrong: Finds the layer in which the difference begins, if that can be found.
 
     Raises:
         ExportMismatchError: One sentence.
     """
-    scale = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0))
-    limit = EXACT * max(1.0, scale)
-    if difference > limit:
+    if difference > limit(theirs):
+        layer = first_wrong()
+        where = f"from the layer '{layer}' on, " if layer else ""
         raise ExportMismatchError(
             f"The exported {name} differs from the Keras model by {difference:.2g} on real "
-            f"examples, where at most {limit:.2g} is rounding; leave {name} out of export.formats, "
-            "and please report it."
+            f"examples, {where}where at most {limit(theirs):.2g} is rounding; leave {name} out of "
+            "export.formats, and please report it."
         )
 
 
@@ -96,7 +114,7 @@ def check_quantized(
     lost = theirs[metric] - ours[metric]
     if not higher:
         lost = -lost / max(abs(theirs[metric]), 1e-12)
-    if lost > drop:
+    if not lost <= drop:  # also where it is not a number
         raise ExportMismatchError(
             f"The exported {name} has the {metric} {ours[metric]:.4f} on validation data, and the "
             f"Keras model {theirs[metric]:.4f}: it loses more than export.accuracy_drop "

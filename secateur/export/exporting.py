@@ -16,6 +16,7 @@ from secateur.evaluation.runtimes import open_model
 from secateur.evaluation.runtimes.keras import Keras
 from secateur.evaluation.size import file_size
 from secateur.export.aware import fine_tune_quantized
+from secateur.export.blame import first_wrong_layer
 from secateur.export.checking import (
     EXACT,
     ExportMismatchError,
@@ -30,13 +31,17 @@ from secateur.export.config import ExportConfig
 from secateur.export.schema import Export
 from secateur.export.writing import FILES, Written, write, write_litert
 from secateur.graph.copying import copied
+from secateur.proof.clusters import prove_clusters
 from secateur.proof.copies import prove_copy
 from secateur.proof.files import exported, kept_quality
+from secateur.proof.quantized import prove_quantized
 from secateur.proof.record import Check
 from secateur.training.batches import chosen
 
 EXAMPLES = 256
 """Examples whose outputs are compared."""
+_FEW = 16
+"""Examples that a wrong layer is looked for with."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ def export_model(
         x, _ = dataset.train.arrays(np.arange(min(4, len(dataset.train))))
         proved.append(prove_copy(model, source, (x,)))
         cluster_weights(source, config.clusters, seed)
+        proved.append(prove_clusters(model, source, config.clusters))
     check = _Check(model, source, dataset, config, measures)
     records: list[Export] = []
     notices: list[str] = []
@@ -95,23 +101,23 @@ def export_model(
         records.append(check.record(file))
         notices += file.notices
     if config.quantize:
-        file, said = _quantized(source, check, folder, seed, checkpoints)
-        records.append(check.record(file))
+        file, said, made_of = _quantized(source, check, folder, seed, checkpoints)
+        records.append(check.record(file, made_of))
         notices += [*said, *file.notices]
     return records, notices, [*proved, *check.proved]
 
 
 def _quantized(
     model: keras.Model, check: _Check, folder: Path, seed: int, checkpoints: Path | None
-) -> tuple[Written, list[str]]:
-    """The quantized file; where it loses too much, that of a model that was trained for it."""
+) -> tuple[Written, list[str], keras.Model]:
+    """The quantized file and its model; where it loses too much, one that was trained for it."""
     config, train = check.config, check.dataset.train
     path = folder / FILES["litert"].replace(".", f"_{config.quantize}.")
     x, _ = train.arrays(chosen(train, config.calibration, seed))
     file = write_litert(model, path, config.quantize, x)
     try:
         check.quality(file)
-        return file, []
+        return file, [], model
     except ExportMismatchError:
         if not config.aware_epochs or config.quantize == "float16":
             raise
@@ -122,13 +128,15 @@ def _quantized(
         epochs=config.aware_epochs,
         seed=seed,
         checkpoints=checkpoints,
+        checks=check.proved,
     )
     file = write_litert(tuned, path, config.quantize, x)
     check.quality(file)
-    return file, [
+    said = (
         f"Quantization ({config.quantize}) lost more than export.accuracy_drop, so that the model "
         f"in {path.name} was fine-tuned for {config.aware_epochs} epochs with quantized kernels."
-    ]
+    )
+    return file, [said], tuned
 
 
 @dataclass(frozen=True)
@@ -151,15 +159,21 @@ class _Check:
         seconds, examples = time.perf_counter() - start, len(self._held_out)
         self.proved.append(kept_quality(file.path.name, lost, drop, examples, seconds))
 
-    def record(self, file: Written) -> Export:
-        """What is known of a file, which has passed all checks."""
+    def record(self, file: Written, made_of: keras.Model | None = None) -> Export:
+        """What is known of a file, which has passed all checks; `made_of` of a quantized one."""
         start = time.perf_counter()
         runner = open_model(file.path)
         x, theirs = self._outputs
         ours = runner.predict(x)
         difference = largest_difference(file.name, ours, theirs)
-        if not file.quantized:
-            check_exact(file.name, difference, theirs)
+        if made_of is not None:
+            assert self.config.quantize is not None
+            wanted = theirs if made_of is self.source else Keras(made_of).predict(x)
+            seconds = time.perf_counter() - start
+            kind = self.config.quantize
+            self.proved.append(prove_quantized(file.path.name, kind, ours, wanted, seconds))
+        else:
+            check_exact(file.name, difference, theirs, lambda: self._first_wrong(file))
             seconds = time.perf_counter() - start
             self.proved.append(exported(file.path.name, ours, theirs, EXACT, seconds))
             if self.config.clusters:
@@ -172,6 +186,11 @@ class _Check:
             max_difference=difference,
             metrics=metrics_of(runner, self.dataset.test, self.measures.metrics),
         )
+
+    def _first_wrong(self, file: Written) -> str | None:
+        format = next(f for f in self.config.formats if f == file.name)
+        x, _ = self._held_out.arrays(np.arange(min(_FEW, len(self._held_out))))
+        return first_wrong_layer(self.source, lambda m, at: write(m, format, at), file.name, x)
 
     @cached_property
     def _held_out(self) -> Split:

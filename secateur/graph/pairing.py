@@ -11,6 +11,10 @@ import tensorflow as tf
 from secateur.evaluation.flops import graph_of, nodes_in_order
 
 _NOT_PARTS = frozenset({"_inbound_nodes", "_outbound_nodes", "_compile_metrics", "_compile_loss"})
+_IN_ORDER = frozenset(
+    {"_trainable_variables", "_non_trainable_variables", "_layers", "_seed_generators", "_metrics"}
+)
+"""Where Keras keeps what a layer was given, in an order that depends on how it was made."""
 
 
 class UnlikeError(ValueError):
@@ -59,7 +63,8 @@ class Pairs:
         if isinstance(old, keras.Model):
             self._add_graph(old, new)
         mine, theirs = vars(old), vars(new)
-        for name in sorted(mine, key=lambda n: n.startswith("_")):  # a layer's own names first
+        # A layer's own names first: what has one is not found by its place in a list.
+        for name in sorted(mine, key=lambda n: (n in _IN_ORDER, n.startswith("_"))):
             if name not in _NOT_PARTS and name in theirs:
                 self._add_value(mine[name], theirs[name])
 

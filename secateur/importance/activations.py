@@ -130,9 +130,9 @@ class Activations:
                 found.setdefault(weight.path, []).append(place)
         return found
 
-    def seen(self, batch: Batch) -> Iterator[tuple[str, Seen]]:
-        """Yields what is seen of each weight in one batch, with gradients."""
-        yield from self._seen(batch, True)
+    def seen(self, batch: Batch, gradients: bool = True) -> Iterator[tuple[str, Seen]]:
+        """Yields what is seen of each weight in one batch, call by call."""
+        yield from self._seen(batch, gradients)
 
     def _batches(self, gradients: bool) -> Iterator[Batch]:
         run, size = self._run, self._run.batch_size

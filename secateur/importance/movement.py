@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from secateur.importance.scores import Scores
-from secateur.models.weights import prunable_weights
+from secateur.models.weights import left_alone, prunable_weights
 
 
 class Movement:
@@ -137,7 +137,9 @@ class Movement:
         if not np.isfinite(sum(float(total.sum(dtype=np.float64)) for total in totals.values())):
             raise ValueError("The movement is NaN or infinite: the training diverged.")
         still = [w.path for w in self._weights if w.path not in totals]
-        notices = [f"{', '.join(still)} did not train: not scored."] if still else []
+        notices = left_alone(self._model)
+        if still:
+            notices.append(f"{', '.join(still)} did not train: not scored.")
         return Scores(
             {path: total - np.float32(least) for path, total in totals.items()},
             criterion="movement",

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from secateur.importance.data import Batch, Examples
 from secateur.importance.losses import ExampleLoss, example_losses
-from secateur.models.weights import PrunableWeight
+from secateur.models.weights import PrunableWeight, flat_layers
 from secateur.proof.record import Check
 
 logger = logging.getLogger(__name__)
@@ -130,6 +130,13 @@ class Run:
     def _data(self) -> Examples:
         if self._examples is None:
             raise ValueError("This criterion looks at examples: pass data=(x, y).")
+        stateful = [x.name for x in flat_layers(self.model) if getattr(x, "stateful", False)]
+        if stateful:
+            raise ValueError(
+                f"The layer {stateful[0]!r} is stateful: what it gives for an example depends on "
+                "those before it, so that none can be looked at by itself; build the model with "
+                "stateful=False, or use a criterion that needs no data, such as magnitude."
+            )
         return self._examples
 
 

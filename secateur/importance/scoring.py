@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from secateur.datasets.given import told
 from secateur.importance import criteria  # noqa: F401  (the cache key counts its whole folder)
 from secateur.importance.names import BUILT_IN, DEFAULT, Criterion, criterion_entry
 from secateur.importance.run import Run, unchanged
 from secateur.importance.scores import Scores
 from secateur.importance.units import Pool, unit_map
-from secateur.models.weights import PrunableWeight, left_alone, prunable_weights
+from secateur.models.weights import PrunableWeight, flat_layers, left_alone, prunable_weights
 
 
 def score(
@@ -143,9 +144,23 @@ def _run(
         run.note(notice)
     if known.loss:
         _ = run.losses  # refuses a missing loss before any work
-    with unchanged(model):
+    with unchanged(model), told():
         raw = function(run)
+    if known.loss and (names := _adding(model)):
+        run.note(
+            f"The layers {', '.join(names)} add losses of their own (regularizers, add_loss): "
+            f"{criterion!r} looks at the loss of the outputs alone."
+        )
     return run, known, raw
+
+
+def _adding(model: keras.Model) -> list[str]:
+    """Names of the layers that add to the loss whatever the labels are."""
+    return [
+        layer.name
+        for layer in flat_layers(model)
+        if layer._losses or any(v.regularizer for v in layer._trainable_variables)
+    ]
 
 
 def _by_unit(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras.src.models.functional import Functional, functional_like_constructor
+from keras.src.utils.naming import to_snake_case
 
 from secateur.models.own_code import code_digests
 from secateur.models.strided import mend
@@ -63,7 +66,9 @@ def weight_paths(model: keras.Model) -> list[tuple[str, keras.Variable]]:
     variable's own: `dense/kernel`, or `encoder/dense/kernel` in a nested model. A shared layer
     counts where it comes first. (Keras's `variable.path` is another after loading wherever a
     `Sequential` or a wrapper was built in one go.) Of layers, or weights of a layer, that share a
-    name, the second and later ones get `#2`, `#3` … behind it, so that paths are unique.
+    name, the second and later ones get `#2`, `#3` … behind it, so that paths are unique. Inside a
+    class of a user's own, which makes its layers anew when a file is read, a number that Keras may
+    have given (`dense_7`) does not count.
     """
     return [(path, variable) for path, variable, _ in _named(model)]
 
@@ -71,7 +76,7 @@ def weight_paths(model: keras.Model) -> list[tuple[str, keras.Variable]]:
 def _named(model: keras.Model) -> list[tuple[str, keras.Variable, keras.Layer]]:
     """Unique name, variable and innermost layer of each of `model.weights`."""
     places: dict[int, tuple[str, keras.Layer]] = {}
-    _place(model, "", {id(model)}, {}, places)
+    _place(model, "", {id(model)}, {}, places, _names_anew(model))
     named = []
     for variable in model.weights:
         path, layer = places[id(variable)]
@@ -85,15 +90,34 @@ def _place(
     seen: set[int],
     times: dict[str, int],
     places: dict[int, tuple[str, keras.Layer]],
+    anew: bool,
 ) -> None:
     """Notes where each variable inside `layer` lies: the innermost layer, at its first place."""
     for child in layer._layers:
         if id(child) not in seen:
             seen.add(id(child))
-            _place(child, _unique(prefix + child.name, times) + "/", seen, times, places)
+            name = _unnumbered(child) if anew else child.name
+            inside = _unique(prefix + name, times) + "/"
+            _place(child, inside, seen, times, places, anew or _names_anew(child))
     for variable in layer.weights:
         if id(variable) not in places:
             places[id(variable)] = (_unique(prefix + variable.name, times), layer)
+
+
+def _names_anew(layer: keras.Layer) -> bool:
+    """Whether the layers inside are made by a user's own code, and not from a configuration."""
+    if type(layer).__module__.partition(".")[0] == "keras":
+        return False
+    kind = type(layer)
+    graph = issubclass(kind, Functional) and functional_like_constructor(kind)
+    described = kind.get_config.__module__.partition(".")[0] == "keras"
+    return not (described and (graph or issubclass(kind, keras.Sequential)))
+
+
+def _unnumbered(layer: keras.Layer) -> str:
+    """A layer's name without a number behind the name of its class."""
+    kind = to_snake_case(type(layer).__name__)
+    return kind if re.fullmatch(rf"{re.escape(kind)}_\d+", layer.name) else layer.name
 
 
 def _unique(name: str, times: dict[str, int]) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 
 EXACT = 1e-5
 """Of a copy, which does the same sums in the same order."""
+CHANCE = "what it computes is something else each time, which was not compared"
+"""Said of a model whose outputs are drawn at random in inference, too."""
 
 
 def difference(ours: Any, theirs: Any) -> float:

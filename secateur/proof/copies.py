@@ -9,13 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from secateur.proof.comparing import EXACT, difference, first_layer
+from secateur.proof.comparing import CHANCE, EXACT, difference, first_layer
 from secateur.proof.examples import Examples, examples_for, outputs
 from secateur.proof.record import Check, ProofError
 
 _PATIENCE = 0.7
 """Seconds of a first run above which the model is not run again in training mode."""
 _ADAPTED = ("mean", "variance", "bin_boundaries", "idf_weights_const")
+_GENERATED = ", on generated examples"
 _OUT = "pass in_place=True where the function has it, and please report it"
 
 
@@ -37,19 +38,21 @@ def prove_copy(original: keras.Model, copy: keras.Model, data: Any = None) -> Ch
     _same_state(original, copy)
     _same_settings(original, copy)
     given = examples_for(original, data)
-    worst, modes = 0.0, "no example could be made for its inputs"
+    worst, said = 0.0, "; no example could be made for its inputs"
     if given is not None:
         began = time.perf_counter()
-        worst, modes = _compared(original, copy, given, False) or 0.0, "in inference"
-        if time.perf_counter() - began < _PATIENCE:
+        found, how = _compared(original, copy, given, False), "" if given.real else _GENERATED
+        worst, said = found or 0.0, f", and computes what it computes (in inference{how})"
+        if found is None:
+            said = f"; {CHANCE}"
+        elif time.perf_counter() - began < _PATIENCE:
             trained = _compared(original, copy, given, True)
             if trained is not None:
-                worst, modes = max(worst, trained), "in inference and training mode"
-        modes += "" if given.real else ", on generated examples"
+                worst = max(worst, trained)
+                said = said.replace("in inference", "in inference and training mode")
     return Check(
         subject="copy",
-        statement=f"The copy of '{original.name}' has the state of the model, and computes what it "
-        f"computes ({modes}).",
+        statement=f"The copy of '{original.name}' has the state of the model{said}.",
         examples=given.count if given else 0,
         difference=worst,
         tolerance=EXACT,

@@ -33,7 +33,7 @@ def examples_for(model: keras.Model, data: Any = None) -> Examples | None:
 
     Args:
         model: A built model.
-        data: `(x, …)` of arrays, a batched `tf.data.Dataset`, or None.
+        data: `(x, …)` of arrays, a `tf.data.Dataset` or `PyDataset` of batches, or None.
     """
     candidates = [*_real(data, _batch(model)), *_generated(model)]
     for candidate in candidates:
@@ -81,6 +81,9 @@ def _real(data: Any, size: int | None) -> list[Examples]:
     try:
         if isinstance(data, tf.data.Dataset):
             first = next(iter(data.take(1)))
+            x = first[0] if isinstance(first, tuple) else first
+        elif isinstance(data, keras.utils.PyDataset):
+            first = data[0]
             x = first[0] if isinstance(first, tuple) else first
         elif isinstance(data, tuple) and data:
             x = data[0]

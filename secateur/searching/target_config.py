@@ -28,9 +28,10 @@ class SearchTarget(BaseModel):
         "goes first. Default: weight; in a search by FLOPs, parameters or milliseconds channel, as "
         "zeros do not lower those.",
     )
-    allocation: Literal["global", "uniform", "erk", "lamp"] = Field(
+    allocation: Literal["global", "uniform", "output", "erk", "lamp"] = Field(
         default="global",
-        description="Strategy bisection: how the one ratio is shared among the layers.",
+        description="Strategy bisection: how the one ratio is shared among the layers, or (output, "
+        "pattern weight alone) among the outputs of each.",
     )
     round_to: int = Field(
         1, ge=1, le=1024, description="Patterns channel and head: widths left are multiples of it."

@@ -81,6 +81,8 @@ class Trace:
                 raise Unknown(f"its rule gave {len(outputs)} outputs for {len(call.outputs)}")
         except Unknown as reason:
             outputs = self._stop(site, str(reason))
+        except (LookupError, TypeError) as error:  # such as of a layer that tells a wrong shape
+            outputs = self._stop(site, f"its rule fails ({type(error).__name__}: {error})")
         outputs = [
             _checked(axes, shape, site) for axes, shape in zip(outputs, call.outputs, strict=True)
         ]

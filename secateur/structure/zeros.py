@@ -96,15 +96,21 @@ class _Search:
         return along(self.live[id(bound.variable)], bound.axis)
 
     def _unread(self) -> np.ndarray:
-        """Units that nothing reads; those of queries and keys, if nothing makes them either."""
-        read, used, made = (np.zeros(self.graph.units, bool) for _ in range(3))
+        """Units whose readers are all zero; of those without a reader, what no kernel makes.
+
+        Queries and keys are such: their product is read, so that their biases count as well.
+        """
+        read, used, made, product = (np.zeros(self.graph.units, bool) for _ in range(4))
+        for group in self.graph.groups:
+            product[group.units] = group.kind == "width"
         for bound in self.bounds:
             units = self.graph.unit_of[bound.labels]
             if bound.role == READS:
                 used[units] = True
                 read[units[self._alive(bound)]] = True
             elif bound.role == MAKES:
-                made[units[self._alive(bound)]] = True
+                counts = product[units] | (id(bound.variable) in self.kernels)
+                made[units[self._alive(bound) & counts]] = True
         return np.where(used, ~read, ~made)
 
     def _made(self) -> np.ndarray:

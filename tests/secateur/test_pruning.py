@@ -290,3 +290,45 @@ def test_the_example_in_the_readme(tmp_path, monkeypatch, capsys):
     total = sum(w.variable.shape.num_elements() for w in prunable_weights(loaded))
     nonzero = sum(np.count_nonzero(w.variable.numpy()) for w in prunable_weights(loaded))
     assert 1 - nonzero / total == pytest.approx(0.9, abs=1e-4)
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "gradient"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x, y: (x, y + 1), "label value of 3 which is outside"),
+        (lambda x, y: (x, np.array(["a", "b", "c"])[y]), "y holds text"),
+        (
+            lambda x, y: (np.array(["a", "b"])[np.int64(x > 0)], y),
+            "x holds text, and 'net' takes numbers",
+        ),
+    ],
+)
+def test_data_that_the_model_cannot_take_are_told_in_one_sentence(data, change, said, criterion):
+    with pytest.raises(ValueError, match=said) as refused:
+        secateur.prune(network(), change(*data), ratio=0.5, criterion=criterion, epochs=1)
+    assert "\n" not in str(refused.value)
+
+
+def test_stateful_layers_are_refused_where_examples_are_looked_at():
+    i = keras.Input(batch_shape=(4, 5, 3))
+    model = keras.Model(i, L.Dense(3)(L.LSTM(4, stateful=True, name="lstm")(i)))
+    model.compile("adam", LOSS)
+    data = np.ones((8, 5, 3), "float32"), np.zeros(8)
+    for criterion in ("gradient", "activation", "wanda", "entropy", "movement", "sparsegpt"):
+        how = {"allocation": "uniform"} if criterion == "sparsegpt" else {}
+        with pytest.raises(ValueError, match="'lstm' is stateful") as refused:
+            secateur.prune(model, data, ratio=0.5, criterion=criterion, **how)
+        assert "\n" not in str(refused.value)
+    pruned = secateur.prune(model, data, 0.5, criterion="magnitude", epochs=1, batch_size=4)
+    assert pruned.sparsity == pytest.approx(0.5, abs=0.01)
+
+
+def test_losses_that_layers_add_are_told(data):
+    i = keras.Input((10,))
+    y = L.Dense(4, kernel_regularizer="l2", name="regular")(i)
+    model = keras.Model(i, L.Dense(3)(L.ActivityRegularization(0.1, name="active")(y)))
+    model.compile("adam", LOSS)
+    with_loss = secateur.prune(model, data, ratio=0.5, criterion="gradient")
+    assert any("layers regular, active add losses" in notice for notice in with_loss.notices)
+    assert not secateur.prune(model, data, ratio=0.5, criterion="wanda").notices

@@ -44,7 +44,8 @@ def movement(run: Run) -> dict[str, np.ndarray]:
         for variable, value in zip(model.variables, before, strict=True):
             variable.assign(value)
     for notice in scores.notices:
-        run.note(notice)
+        if notice not in run.notices:
+            run.note(notice)
     return dict(scores)
 
 

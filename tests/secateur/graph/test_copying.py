@@ -10,6 +10,7 @@ from keras import layers
 
 import secateur
 from secateur.graph import CopyError, copied, fresh
+from secateur.models.weights import weight_paths
 from secateur.proof.examples import examples_for
 from tests.secateur.graph.zoo import MODELS, Subclassed, Towers, make, quantized
 
@@ -57,13 +58,13 @@ def test_it_is_what_a_file_gives(name, tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
 def test_a_quantized_model_is_copied_with_its_scales(mode):
     model = quantized(mode)
-    copy = copied(model)
-    assert [v.dtype for v in copy.weights] == [v.dtype for v in model.weights]
-    for a, b in zip(model.weights, copy.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
+    mine, theirs = dict(weight_paths(model)), dict(weight_paths(copied(model)))
+    assert {path: v.dtype for path, v in mine.items()} == {p: v.dtype for p, v in theirs.items()}
+    for path, variable in mine.items():
+        np.testing.assert_array_equal(variable, theirs[path])
 
 
 def test_dropout_draws_what_it_would_have_drawn():

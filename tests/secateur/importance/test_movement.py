@@ -107,3 +107,18 @@ def test_no_optimizer() -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(3)])
     with pytest.raises(ValueError, match="compile"), Movement(model).gathering():
         pass
+
+
+def test_layers_that_are_left_alone_are_told():
+    layers = [keras.layers.Dense(5, name="a"), keras.layers.Dense(3, name="b")]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    model.get_layer("a").enable_lora(2)
+    model.compile("sgd", LOSS)
+    movement = Movement(model)
+    with movement.gathering():
+        model.fit(np.ones((8, 6)), np.arange(8) % 3, verbose=0)
+    scores = movement.finish()
+    assert list(scores) == ["b/kernel"]
+    assert any("LoRA is enabled: a" in notice for notice in scores.notices)
+    found = score(model, (np.ones((8, 6), "float32"), np.arange(8) % 3), "movement")
+    assert sum("LoRA is enabled: a" in notice for notice in found.notices) == 1

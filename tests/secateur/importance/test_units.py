@@ -14,6 +14,7 @@ from secateur.importance.criteria.entropy import BINS
 from secateur.importance.units import unit_map
 from secateur.models.weights import prunable_weights
 from tests.secateur.importance.zoo import MODELS, examples, randomize
+from tests.secateur.proof.scored import MODELS as SCORED
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -88,6 +89,41 @@ def test_convolutional_units() -> None:
             np.testing.assert_allclose(
                 scores[path], wanted, rtol=1e-4, atol=1e-5, err_msg=f"{criterion} {path}"
             )
+
+
+@pytest.mark.parametrize("name", ["windows", "siamese", "time_major"])
+def test_entropy_where_the_first_axis_is_not_the_examples(name: str) -> None:
+    """Each example by itself, all of its rows and positions averaged."""
+    rng = np.random.default_rng(0)
+    model = randomize(SCORED[name]())
+    x = rng.normal(size=(12, *model.input_shape[1:])).astype("float32")
+    found = score_units(model, (x, None), "entropy", batch_size=4)
+    inside = keras.Model(model.inputs, model.layers[-1].input)
+    dense = next(layer for layer in model.layers if isinstance(layer, L.Dense))
+    watched = keras.Model(model.inputs, dense.output)
+    means = np.stack(
+        [np.asarray(watched(x[i : i + 1])).reshape(-1, dense.units).mean(0) for i in range(12)]
+    )
+    np.testing.assert_allclose(
+        found[f"{dense.name}/kernel"], _entropy(means[:, None]), rtol=1e-4, atol=1e-5
+    )
+    last = np.asarray(inside(x)) @ np.array(model.layers[-1].kernel)
+    last = last + np.array(model.layers[-1].bias)
+    np.testing.assert_allclose(
+        found[f"{model.layers[-1].name}/kernel"], _entropy(last[:, None]), rtol=1e-4, atol=1e-5
+    )
+    (check,) = found.checks
+    assert "one by one" in check.statement
+    assert any(f"{dense.name}/kernel" in notice for notice in found.notices)
+
+
+def test_entropy_is_proved_on_a_few_examples() -> None:
+    model, _ = _convolutional()
+    found = score_units(model, (examples(model, 11)[0], None), "entropy")
+    (check,) = found.checks
+    assert (check.subject, check.examples) == ("scores", 7)
+    assert check.difference <= check.tolerance
+    assert not found.notices
 
 
 def test_recurrent_units() -> None:

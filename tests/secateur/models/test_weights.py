@@ -201,6 +201,81 @@ def test_names_and_digest_stay_after_saving_and_loading(make, layer_paths, tmp_p
     assert content_digest(model) == content_digest(again)
 
 
+@keras.saving.register_keras_serializable("weights")
+class Block(layers.Layer):
+    """Makes layers that it does not name, so that Keras numbers them anew at each reading."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.parts = [layers.Dense(3), layers.Dense(2), keras.Sequential([layers.Dense(4)])]
+        self.last = layers.Dense(2, name="last_7")
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return self.last(x)
+
+
+@keras.saving.register_keras_serializable("weights")
+class Net(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.blocks = [Block(), Block()]
+
+    def call(self, x):
+        return self.blocks[1](self.blocks[0](x))
+
+    def get_config(self):
+        return {}
+
+
+def _of_blocks():
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, layers.Dense(1)(Block(name="block_1")(inputs)))
+
+
+def _net():
+    model = Net()
+    model(np.zeros((1, 4)))
+    return model
+
+
+class Steps(keras.Model):
+    """Of the user's, but written into a file layer by layer, names and all."""
+
+
+def _steps():
+    inputs = keras.Input((4,))
+    return Steps(inputs, layers.Dense(2)(layers.Dense(3)(inputs)))
+
+
+INSIDE = ["dense", "dense#2", "sequential/dense", "last_7"]
+
+
+@pytest.mark.parametrize(
+    ("make", "inside"),
+    [
+        (_of_blocks, [f"block_1/{name}" for name in INSIDE]),
+        (_net, [f"{block}/{name}" for block in ("block", "block#2") for name in INSIDE]),
+        (_steps, []),
+    ],
+)
+def test_names_inside_a_users_classes_stay_after_loading(make, inside, tmp_path):
+    model = make()
+    save_model(model, tmp_path / "model.keras")
+    with keras.saving.custom_object_scope({"Steps": Steps}):
+        again = [load_model(tmp_path / "model.keras") for _ in range(2)][1]
+    names = [weight.layer_path for weight in prunable_weights(model)]
+    assert names[: len(inside)] == inside
+    assert [weight.layer_path for weight in prunable_weights(again)] == names
+    for (path, value), (path_again, value_again) in zip(
+        weight_paths(model), weight_paths(again), strict=True
+    ):
+        assert path == path_again
+        np.testing.assert_array_equal(value.numpy(), value_again.numpy())
+    assert content_digest(model) == content_digest(again)
+
+
 def test_masks_fit_a_model_that_was_saved_and_loaded(tmp_path):
     from secateur.sparsity.config import TargetConfig
     from secateur.sparsity.hold import apply_masks

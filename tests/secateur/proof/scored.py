@@ -31,6 +31,7 @@ def gradients_one_by_one(
             tape.watch(values)
             outputs = model(one[0], training=False)
             loss = model.compute_loss(x=one[0], y=one[1], y_pred=outputs, sample_weight=one[2])
+            loss -= sum(model.losses)  # regularizers and the like are no part of it
         found = tape.gradient(loss, values, unconnected_gradients="zero")
         rows.append([tf.convert_to_tensor(g).numpy().astype("float64") for g in found])
     return {w.path: np.stack([row[k] for row in rows]) for k, w in enumerate(prunable)}

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import example
 
 from secateur import structure
 from secateur.evaluation.flops import total_flops
@@ -81,6 +82,15 @@ def test_bad_targets_are_refused_in_one_sentence(resnet, target, message):
 
 @few
 @cases
+@example(  # channels that nothing reads
+    program=[
+        (("merged", "halves"), 0, 0),
+        (("channelwise", "average"), 0, 0),
+        (("unknown",), 6, 0),
+    ],
+    share=0.3,
+    seed=0,
+)
 def test_shrinking_by_the_masks_of_a_removal_is_the_removal(program, share, seed):
     """Without the widths of attention's keys, whose product no kernel reads."""
     model = build(program)

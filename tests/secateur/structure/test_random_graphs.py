@@ -224,7 +224,7 @@ def build(program):
 
 few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 many = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-cases = given(programs(), st.sampled_from([0.3, 0.7]), st.integers(0, 100))
+cases = given(program=programs(), share=st.sampled_from([0.3, 0.7]), seed=st.integers(0, 100))
 
 
 @few
