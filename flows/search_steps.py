@@ -137,6 +137,7 @@ class Searching:
         )
         return Found(
             objective=self._p.goals,
+            data=self._data,
             dense_right=self._right,
             dense_costs=mean_costs([self._known]),
             dense_evaluation=dense,

@@ -21,6 +21,7 @@ from secateur.report.transfer import TransferReport
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.data_card import data_of
 from secateur.tasks.deadline import deadline as until
 from secateur.tasks.evaluate import evaluate
 from secateur.tasks.fine_tune import fine_tune
@@ -213,7 +214,7 @@ def transfer(
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
-        return transfer_report(found, way.final, p.output, publish.accuracy_bar)
+        return transfer_report(found, data_of(done), way.final, p.output, publish.accuracy_bar)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from secateur.explanation.schema import Explained
 from secateur.report.evidence import Evidence, Origin
 from secateur.report.histories import named
 from secateur.store import Artifact, Reference
+from secateur.tasks.data_card import card_of, data_of
 from secateur.tasks.stage import StageResult, read, versions
 
 
@@ -38,6 +39,7 @@ def evidence_of(
             _origin(result, artifact) for result, artifact in zip(results, artifacts, strict=True)
         ],
         histories=named((a.stage, a.metadata.get("history", {})) for a in artifacts),
+        card=card_of(data_of(results)),
         explanation=told.facts if told else None,
         pictures=told.pictures if told else None,
         masks=told.masks if told else None,

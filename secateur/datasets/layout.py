@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from secateur.datasets.folders import PICTURES, entries, has_pictures
+from secateur.datasets.packed import PACKED
 from secateur.datasets.shards import listed
 from secateur.datasets.split_names import NAMES, Name, parse, split_of, without_shard
 
@@ -19,6 +20,8 @@ KINDS = {
     ".tfrecords": "tfrecord",
 }
 """Kind of data by the ending of a file's name."""
+
+_PACKED = {"csv": PACKED, "tfrecord": (".gz", ".zlib")}
 
 
 class Place(NamedTuple):
@@ -48,7 +51,8 @@ def find(path: str) -> Place:
         kind = kind_of(place)
         if kind is None:
             raise ValueError(
-                f"dataset.path is {path!r}; allowed are files that end in {', '.join(KINDS)}, and "
+                f"dataset.path is {path!r}; allowed are files that end in {', '.join(KINDS)} (a "
+                f"CSV file also in {', '.join(PACKED)} after that), and "
                 "folders: convert yours, or give a dataset.factory."
             )
         return Place(kind, {"train": (place,)})
@@ -72,14 +76,17 @@ def find(path: str) -> Place:
 
 def kind_of(file: Path) -> str | None:
     """The kind of data by a file's name; None for what cannot be read."""
-    return KINDS.get(_ending(file).lower())
+    _, dot, ending = _ending(file).lower().partition(".")
+    return KINDS.get(dot + ending.partition(".")[0])
 
 
 def _ending(file: Path) -> str:
+    """`.csv`, or `.csv.gz` of a file that is compressed."""
     path = Path(without_shard(file.name))
     inner = Path(path.stem).suffix
-    packed = path.suffix.lower() in (".gz", ".zlib") and KINDS.get(inner.lower()) == "tfrecord"
-    return inner if packed else path.suffix
+    kind = KINDS.get(inner.lower(), "")
+    packed = path.suffix.lower() in _PACKED.get(kind, ())
+    return inner + path.suffix if packed else path.suffix
 
 
 def _no_layout(path: str, found: str) -> ValueError:

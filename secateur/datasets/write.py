@@ -13,6 +13,7 @@ from secateur.datasets.categories import Encoder
 from secateur.datasets.categories import tell as tell_categories
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
+from secateur.datasets.encoder import write_encoder
 from secateur.datasets.labels import Targets, check_classes, encode_outputs
 from secateur.datasets.missing import check_targets
 from secateur.datasets.pictures.ranges import with_range
@@ -80,6 +81,8 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     else:
         info |= {k: inputs[0][k] for k in ("shape", "scale", "dtype", "values") if k in inputs[0]}
         info["traits"] |= inputs[0]["traits"]
+    if understood and understood.format in ("csv", "parquet"):
+        write_encoder(folder, understood, inputs[0]["shape"], info["class_names"])
     return info
 
 
