@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import itertools
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -111,8 +112,18 @@ def read_rows(file: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
 
 
 def header(file: Path, dialect: Dialect) -> list[str]:
-    """Names of the columns; none of an empty file."""
-    return next((row for _, row in read_rows(file, dialect)), [])
+    """Names of the columns; none of an empty file.
+
+    Raises:
+        ValueError: One sentence: it is the line by which Excel tells itself the delimiter.
+    """
+    first = next((row for _, row in read_rows(file, dialect)), [])
+    if first and re.fullmatch(r"sep=.?", first[0]) and not any(first[1:]):
+        raise ValueError(
+            f"{file.name!r} begins with a line {first[0]!r}, by which Excel tells itself what "
+            "stands between values; take that line out."
+        )
+    return first
 
 
 def explain(file: Path, dialect: Dialect, reason: str) -> NoReturn:

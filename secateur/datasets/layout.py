@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,7 +183,8 @@ def _of_folders(path: str, folders: list[Path]) -> Place:
     """Folders of images: splits of classes, or classes."""
     named = {folder: split for folder in folders if (split := _split_of_folder(folder))}
     if not named:
-        return Place("images", {"train": (Path(path).expanduser(),)})
+        root = Path(path).expanduser()
+        return Place("images", {"train": (root,)}, _loose([root]))
     nested = {folder: _holds_folders_alone(folder) for folder in folders}
     other = [folder for folder in folders if folder not in named]
     if "train" in named.values() and all(nested[folder] for folder in named):
@@ -193,7 +194,8 @@ def _of_folders(path: str, folders: list[Path]) -> Place:
     elif len(named) == 1 and other and not any(nested[folder] for folder in folders):
         (name,) = (folder.name for folder in named)
         said = f"{path!r} is read as {len(folders)} classes, of which one is called {name!r}."
-        return Place("images", {"train": (Path(path).expanduser(),)}, (said,))
+        root = Path(path).expanduser()
+        return Place("images", {"train": (root,)}, (said, *_loose([root])))
     names = ", ".join(folder.name for folder in folders[:8])
     raise ValueError(
         f"dataset.path is the folder {path!r}, whose folders {names} could be splits or classes; "
@@ -213,7 +215,15 @@ def _of_splits(path: str, named: Mapping[Path, str], other: list[str]) -> Place:
             )
         splits[split] = (folder,)
     notices = (f"Not read, for it holds no images: {listed(other)}.",) if other else ()
-    return Place("images", splits, notices)
+    return Place("images", splits, (*notices, *_loose([Path(path).expanduser(), *named])))
+
+
+def _loose(folders: Iterable[Path]) -> tuple[str, ...]:
+    """A notice on files that lie beside the folders of classes, or of splits."""
+    files = [e.name for folder in folders for e in entries(folder) if e.is_file()]
+    if not files:
+        return ()
+    return (f"Not read, for no folder of a class holds it: {listed(files)}.",)
 
 
 def _split_of_folder(folder: Path) -> str | None:

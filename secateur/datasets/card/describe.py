@@ -62,7 +62,7 @@ def _input(data: Dataset, name: str | None, array: np.ndarray, scale: float | No
         kind = "table"
         if shape[0] <= _FEATURES:
             features = _features(array, _names(data, shape[0]))
-    elif len(shape) == 3 and shape[-1] in (1, 3):
+    elif (len(shape) == 3 and shape[-1] in (1, 3)) or (len(shape) == 2 and array.dtype == np.uint8):
         kind = "image"
     about = data.info if name is None else next(i for i in data.info["inputs"] if i["name"] == name)
     return Input(

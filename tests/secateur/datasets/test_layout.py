@@ -230,3 +230,26 @@ def test_two_names_for_one_split_are_refused():
     }
     with pytest.raises(ValueError, match="it has 'val' and 'dev', which both are the validation"):
         by_split(["val", "dev"], "it")
+
+
+def test_a_link_from_a_class_to_all_classes_is_not_followed(lay, tmp_path):
+    path = lay("cat/1.png", "dog/2.png")
+    os.symlink(path, tmp_path / "data" / "cat" / "all")
+    os.symlink(tmp_path, tmp_path / "data" / "dog" / "above")
+    for name, own in (("cat", "1.png"), ("dog", "2.png")):
+        assert [file.name for file in files_below(tmp_path / "data" / name)] == [own]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["cat/1.png", "dog/1.png", "3.png", "labels.csv"], "'3.png' and 1 more"),
+        (["train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "notes.txt"], "'notes.txt'"),
+        (["cat/1.png", "dog/1.png", ".DS_Store"], None),
+    ],
+)
+def test_files_beside_the_classes_are_told(names, told, lay):
+    notices = find(lay(*names)).notices
+    assert notices == (
+        () if told is None else (f"Not read, for no folder of a class holds it: {told}.",)
+    )
