@@ -153,7 +153,10 @@ def test_folders_that_can_only_be_classes(names, said, lay):
 def test_what_holds_no_images_is_beside_the_splits_and_told(lay):
     place = find(lay("train/a/1.png", "train/b/1.png", "docs/read.md", "train/notes.txt"))
     assert _names(place) == {"train": ["train"]}
-    assert place.notices == ("Not read, for it holds no images: 'docs'.",)
+    assert place.notices == (
+        "Not read, for it holds no images: 'docs'.",
+        "Not read, for no folder of a class holds it: 'notes.txt'.",
+    )
 
 
 HIDDEN = (
@@ -249,7 +252,5 @@ def test_a_link_from_a_class_to_all_classes_is_not_followed(lay, tmp_path):
     ],
 )
 def test_files_beside_the_classes_are_told(names, told, lay):
-    notices = find(lay(*names)).notices
-    assert notices == (
-        () if told is None else (f"Not read, for no folder of a class holds it: {told}.",)
-    )
+    said = (f"Not read, for no folder of a class holds it: {told}.",) if told else ()
+    assert find(lay(*names)).notices == said
