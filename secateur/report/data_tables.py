@@ -11,6 +11,12 @@ Table = tuple[list[str], list[list[str]]]
 
 _ROWS = 40  # columns, classes or files that are shown, at most; the JSON has all
 
+_WHAT = {
+    "table": "rows of {} numbers",
+    "image": "images of {}",
+    "text": "texts of {} tokens",
+    "array": "arrays of {}",
+}
 _NUMBERS = 12  # of a row of a table that are shown
 _WORDS = 160  # characters of a text that are shown
 
@@ -18,7 +24,7 @@ _WORDS = 160  # characters of a text that are shown
 def card_summary(card: Card) -> str:
     """One sentence: what, how much, and of what shape."""
     sizes = ", ".join(f"{count:,} {name}" for name, count in card.splits.items() if count)
-    inputs = " and ".join(f"{each.kind} {_shape(each.shape)}" for each in card.inputs)
+    inputs = " and ".join(_WHAT[each.kind].format(_shape(each.shape)) for each in card.inputs)
     return f"{card.name}: {card.task.replace('_', ' ')} of {inputs}; {sizes}."
 
 

@@ -14,7 +14,9 @@ from secateur.report.markdown import card_markdown, to_markdown
 from secateur.report.sweep_files import write_sweep
 from secateur.report.sweep_html import to_html as sweep_page
 
-SUMMARY = "*<my>* data: classification of image 8×8×3 and table 2; 1,000 train, 50 test."
+SUMMARY = (
+    "*<my>* data: classification of images of 8×8×3 and rows of 2 numbers; 1,000 train, 50 test."
+)
 NAMES = ("<my>", "<c|", "|<b>", "<d>")
 
 

@@ -76,7 +76,7 @@ def test_a_number_that_gives_the_target_is_told(tmp_path):
     card, _ = _card(tmp_path / "d.npz", tmp_path)
     assert [w for w in card.warnings if "alone gives the target" in w]
     assert len(card.warnings) == 1
-    assert card.targets[0].ranges[0].name == "0"
+    assert card.targets[0].ranges[0].name == "target"
 
 
 @pytest.mark.parametrize("seed", range(3))
