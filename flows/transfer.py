@@ -21,7 +21,6 @@ from secateur.report.transfer import TransferReport
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from secateur.tasks.approval import approved, check_approval, rejected
-from secateur.tasks.data_card import data_of
 from secateur.tasks.deadline import deadline as until
 from secateur.tasks.evaluate import evaluate
 from secateur.tasks.fine_tune import fine_tune
@@ -47,12 +46,14 @@ class Way(NamedTuple):
 
     Attributes:
         source: The pruned model as it came.
+        data: The data of the new task.
         final: The artifact with the model that the transfer gives.
         evaluations: By what people call the models: `transferred`, `scratch`, `pruned`.
         trainings: The trainings of each of them, in order.
     """
 
     source: Reference
+    data: Reference
     final: Reference
     evaluations: dict[str, Reference]
     trainings: dict[str, list[Reference]]
@@ -85,7 +86,7 @@ def wire(p: TransferParameters, run: Callable[..., Any]) -> Way:
     evaluations = {
         name: run(evaluate, data=data, model=model, subject=name) for name, model in models.items()
     }
-    return Way(found, final, evaluations, trainings)
+    return Way(found, data, final, evaluations, trainings)
 
 
 def _fitting(dataset: DatasetConfig, found: Reference) -> DatasetConfig:
@@ -214,7 +215,7 @@ def transfer(
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
-        return transfer_report(found, data_of(done), way.final, p.output, publish.accuracy_bar)
+        return transfer_report(found, way.data, way.final, p.output, publish.accuracy_bar)
 
 
 if __name__ == "__main__":

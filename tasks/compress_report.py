@@ -53,6 +53,7 @@ def compress_report(
         output: The output folder.
     """
     data = data_of(results)
+    assert data is not None
     card = card_of(data)
     report = CompressReport(
         schema_version=1,

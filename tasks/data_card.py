@@ -18,9 +18,9 @@ _FEEDING = ("vectorizer.keras", "encoder.json")
 """Files of a data set's artifact that a user's texts or rows have to go through."""
 
 
-def data_of(results: Sequence[StageResult]) -> StageResult:
-    """What the stage `load_data` gave."""
-    return next(result for result in results if result.record.name == "load_data")
+def data_of(results: Sequence[StageResult]) -> StageResult | None:
+    """What the stage `load_data` gave; None if it was not run."""
+    return next((result for result in results if result.record.name == "load_data"), None)
 
 
 def card_of(data: Reference) -> Card:
@@ -28,13 +28,15 @@ def card_of(data: Reference) -> Card:
     return Card.model_validate_json((read(data).directory / FILE).read_text(encoding="utf-8"))
 
 
-def slim_card(data: Reference) -> Card:
+def slim_card(data: Reference | None) -> Card | None:
     """The same for a report's JSON, which holds no pictures."""
-    return card_of(data).without_pictures()
+    return card_of(data).without_pictures() if data else None
 
 
-def feeding_files(data: Reference) -> list[Path]:
+def feeding_files(data: Reference | None) -> list[Path]:
     """Files that belong beside the model, where the data set has them."""
+    if data is None:
+        return []
     folder = read(data).directory
     return [folder / name for name in _FEEDING if (folder / name).is_file()]
 

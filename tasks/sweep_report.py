@@ -29,7 +29,7 @@ from secateur.report.sweep_tables import front_table, sweep_summary, variant_tab
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
-from secateur.tasks.data_card import faces_of, show_cards, slim_card
+from secateur.tasks.data_card import card_of, faces_of, show_cards
 from secateur.tasks.stage import can_pass, read
 
 
@@ -141,7 +141,7 @@ def _gather(parameters, axes, outcomes, notices) -> tuple[SweepReport, dict[int,
         variants=variants,
         fronts=fronts_of(variants, higher),
         notices=[*notices, *(f"{r.name} failed: {r.error}" for r in records if r.error)],
-        data_cards=tuple(map(slim_card, _data(outcomes))),
+        data_cards=tuple(card_of(data).without_pictures() for data in _data(outcomes)),
     )
     finals = {outcome.final.key: outcome.final for outcome in outcomes if outcome.final}
     best = {place: best_trial(members[place], higher).key or "" for place in report.on_a_front}

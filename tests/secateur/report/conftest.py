@@ -14,6 +14,7 @@ from secateur.explanation.histograms import histogram, score_histogram
 from secateur.explanation.schema import Explanation, WeightFacts
 from secateur.proof import Check
 from secateur.report.evidence import Evidence, Origin
+from secateur.report.images import picture_uri
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
 from secateur.report.sweep import (
@@ -186,7 +187,7 @@ def answers(seed, labels, classes, share=0.8):
 @pytest.fixture
 def card():
     """The card of pictures and of a table with names that are markup elsewhere, in 50 classes."""
-    picture = "data:image/png;base64,iVBORw0KGgo="
+    picture = picture_uri(np.full((8, 8, 3), 128, np.uint8))
     names = [f"<c|{place}>" for place in range(50)]
     splits = {"train": 1_000, "validation": 0, "test": 50}
     column = {"minimum": -1.5, "maximum": 2.0, "mean": 0.25, "deviation": 1.0}
