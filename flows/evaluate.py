@@ -9,6 +9,7 @@ from prefect import flow
 
 from secateur.datasets.config import DatasetConfig
 from secateur.flows.evaluate_parameters import EvaluateParameters
+from secateur.tasks.data_card import card_of, show_cards
 from secateur.tasks.evaluate_file import evaluate_file
 from secateur.tasks.load_data import load_data
 from secateur.tasks.pinned import pinned
@@ -30,7 +31,7 @@ def evaluate(
         dataset: The data whose test split measures it.
 
     Returns:
-        Metrics, bytes, latency and memory.
+        Metrics, bytes, latency and memory, and the card of the data.
 
     Raises:
         ValueError: One sentence about a parameter, before any work, or about a file that its
@@ -40,7 +41,10 @@ def evaluate(
     parameters.check()
     with pinned():
         data = load_data(dataset=dataset)
-        return found(evaluate_file(data=data, path=str(parameters.path)))
+        card = card_of(data)
+        show_cards([card])
+        result = found(evaluate_file(data=data, path=str(parameters.path)))
+    return result.model_copy(update={"data_card": card.without_pictures()})
 
 
 def found(result: StageResult) -> FileEvaluation:

@@ -111,6 +111,7 @@ class _Stages:
         )
         return Found(
             objective=problem.minimize,
+            data=self._data,
             dense_right=self.right,
             dense_costs=mean_costs([self.costs]),
             dense_evaluation=dense,

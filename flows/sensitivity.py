@@ -54,7 +54,7 @@ def sensitivity(
         target: What may go, and where; of several patterns each has curves of its own.
         sensitivity: The ratios, and when a curve ends.
         seed: One integer for everything, at least 0.
-        output: The folder of sensitivity.json and sensitivity.png.
+        output: The folder of sensitivity.json, sensitivity.png and data.html.
 
     Returns:
         The curves, once a pattern.
@@ -69,7 +69,9 @@ def sensitivity(
     tag_flow_run(p.dataset.label, "sensitivity")
     with p.destination().claim(), pinned():
         found = [wire_sensitivity(run, p.sensitivity, stage_runner(run)[0]) for run in runs]
-        report = sensitivity_report([each.sensitivity for each in found], runs[0].output)
+        report = sensitivity_report(
+            found[0].data, [each.sensitivity for each in found], runs[0].output
+        )
     for each in report:
         for notice in each.notices:
             get_run_logger().warning(notice)

@@ -26,8 +26,9 @@ from secateur.models.config import ModelConfig
 from secateur.output import OutputFolder, locate
 from secateur.report.sweep import SweepReport
 from secateur.report.tracking import open_experiment
-from secateur.store import StoreError
+from secateur.store import Reference, StoreError
 from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.load_data import load_data
 from secateur.tasks.pinned import pinned
 from secateur.tasks.progress import counted
 from secateur.tasks.sweep_report import TrialOutcome, preview, sweep_report, to_markdown
@@ -148,7 +149,15 @@ def _run_all(p: SweepParameters, grid: Grid) -> list[TrialOutcome]:
         run_here(at_hand, advance)
         ran = iter(_run_missing(p, missing, advance))
     results = [Result() if there else next(ran) for there in stored]
-    return [_outcome(*pair) for pair in zip(grid.trials, results, strict=True)]
+    data: dict[str, Reference | None] = {}
+    for trial in grid.trials:
+        given = trial.parameters.dataset
+        if (name := given.model_dump_json()) not in data:
+            data[name] = load_data.find(dataset=given)
+    return [
+        _outcome(trial, result, data[trial.parameters.dataset.model_dump_json()])
+        for trial, result in zip(grid.trials, results, strict=True)
+    ]
 
 
 def _run_missing(p: SweepParameters, trials: Sequence[Trial], advance: Advance) -> list[Result]:
@@ -211,7 +220,7 @@ def _job(trial: Trial) -> Job:
     return Job(trial.name, "trial", trial.parameters.model_dump(mode="json"))
 
 
-def _outcome(trial: Trial, result: Result) -> TrialOutcome:
+def _outcome(trial: Trial, result: Result, data: Reference | None) -> TrialOutcome:
     found, error = None, result.error
     if error is None:
         try:
@@ -227,6 +236,7 @@ def _outcome(trial: Trial, result: Result) -> TrialOutcome:
         error=error,
         final=found.final if found else None,
         evaluations=found.evaluations if found else {},
+        data=data if found else None,
     )
 
 

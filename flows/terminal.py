@@ -25,6 +25,7 @@ from rich.table import Table
 
 from secateur.proof.telling import checked_line
 from secateur.report.compress import CompressReport, compress_summary, step_table
+from secateur.report.data_tables import card_summary
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
 from secateur.report.search import SearchReport
@@ -150,6 +151,9 @@ class Terminal:
             for name, t in found.latency_ms.items()
         ]
         console.print(_table([path.name, ""], rows))
+        if found.data_card is not None:
+            said = [card_summary(found.data_card), *found.data_card.warnings]
+            console.print("\n".join(said), highlight=False, markup=False)
 
     def show_sweep(self, report: SweepReport, output: Path) -> None:
         """What is worth its cost, on standard output, and where the files are."""

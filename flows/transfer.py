@@ -46,12 +46,14 @@ class Way(NamedTuple):
 
     Attributes:
         source: The pruned model as it came.
+        data: The data of the new task.
         final: The artifact with the model that the transfer gives.
         evaluations: By what people call the models: `transferred`, `scratch`, `pruned`.
         trainings: The trainings of each of them, in order.
     """
 
     source: Reference
+    data: Reference
     final: Reference
     evaluations: dict[str, Reference]
     trainings: dict[str, list[Reference]]
@@ -84,7 +86,7 @@ def wire(p: TransferParameters, run: Callable[..., Any]) -> Way:
     evaluations = {
         name: run(evaluate, data=data, model=model, subject=name) for name, model in models.items()
     }
-    return Way(found, final, evaluations, trainings)
+    return Way(found, data, final, evaluations, trainings)
 
 
 def _fitting(dataset: DatasetConfig, found: Reference) -> DatasetConfig:
@@ -213,7 +215,7 @@ def transfer(
             answer = approved(to_markdown(found))
             if not answer.publish:
                 return rejected(answer)
-        return transfer_report(found, way.final, p.output, publish.accuracy_bar)
+        return transfer_report(found, way.data, way.final, p.output, publish.accuracy_bar)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from prefect.cache_policies import NO_CACHE
 from secateur.evaluation.schema import Evaluation, Latency
 from secateur.output import replace
 from secateur.report.compress import CompressReport, Step, compress_markdown
+from secateur.report.data import to_html
 from secateur.store import Reference
+from secateur.tasks.data_card import card_of, data_of, feeding_files, show_cards
 from secateur.tasks.exported import records
 from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
@@ -50,6 +52,9 @@ def compress_report(
         wired: Artifacts by subject; see `secateur.flows.compress.Wired`.
         output: The output folder.
     """
+    data = data_of(results)
+    assert data is not None
+    card = card_of(data)
     report = CompressReport(
         schema_version=1,
         parameters=parameters,
@@ -58,6 +63,7 @@ def compress_report(
         stages=[result.record for result in results],
         notices=notices_of(results),
         checks=checks_of(results),
+        data_card=card.without_pictures(),
     )
     text = compress_markdown(report)
     files = read(wired["files"]["bits"]).directory / "files"
@@ -65,12 +71,15 @@ def compress_report(
 
     def write(partial: Path) -> None:
         shutil.copytree(files, partial, dirs_exist_ok=True)
-        shutil.copyfile(model, partial / "model.keras")
+        for file in (model, *feeding_files(data)):
+            shutil.copyfile(file, partial / file.name)
+        (partial / "data.html").write_text(to_html(card), encoding="utf-8")
         (partial / "compress.md").write_text(text, encoding="utf-8")
         (partial / "compress.json").write_text(report.to_json(), encoding="utf-8")
 
     replace(output, "compress", write, last="compress.json")
     create_markdown_artifact(text, key="compress", description="The steps of the compression")
+    show_cards([card])
     return report
 
 

@@ -9,6 +9,7 @@ from secateur.explanation.schema import Explained
 from secateur.report.evidence import Evidence, Origin
 from secateur.report.histories import named
 from secateur.store import Artifact, Reference
+from secateur.tasks.data_card import card_of, data_of
 from secateur.tasks.stage import StageResult, read, versions
 
 
@@ -27,6 +28,7 @@ def evidence_of(
     """
     artifacts = [read(result) for result in results]
     told, logs = None, None
+    data = data_of(results)
     if explanation is not None:
         folder = read(explanation).directory
         told, logs = Explained.load(folder), folder / "tensorboard"
@@ -38,6 +40,7 @@ def evidence_of(
             _origin(result, artifact) for result, artifact in zip(results, artifacts, strict=True)
         ],
         histories=named((a.stage, a.metadata.get("history", {})) for a in artifacts),
+        card=card_of(data) if data else None,
         explanation=told.facts if told else None,
         pictures=told.pictures if told else None,
         masks=told.masks if told else None,

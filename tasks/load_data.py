@@ -15,8 +15,12 @@ def _outside(dataset: DatasetConfig) -> Any:
 
 @stage(outside=_outside)
 def load_data(build: Build, dataset: DatasetConfig) -> Product:
-    """Loads a data set and keeps its splits as arrays."""
+    """Loads a data set and keeps its splits as arrays, and the card that tells of them."""
+    from secateur.datasets.card.describe import describe
+    from secateur.datasets.card.schema import FILE
     from secateur.datasets.load import materialize
 
     loaded = materialize(dataset, build.directory)
+    card = describe(loaded).model_dump_json(indent=2)
+    (build.directory / FILE).write_text(card, encoding="utf-8")
     return Product(loaded.fingerprint(), {"info": loaded.info, "notices": loaded.info["notices"]})

@@ -20,6 +20,7 @@ from secateur.report.tables import layer_table, summary
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
+from secateur.tasks.data_card import data_of, feeding_files, show_cards, slim_card
 from secateur.tasks.evidence import evidence_of
 from secateur.tasks.exported import records, with_exports
 from secateur.tasks.said import checks_of, notices_of
@@ -63,10 +64,11 @@ def report(
     evidence, logs = evidence_of(results, explanation, command)
     files = read(exports["files"]).directory / "files" if exports else None
     model = read(final).directory / "model.keras"
-    write_results(output, written, model, evidence, logs, files, _vectorizer(results))
+    write_results(output, written, model, evidence, logs, files, feeding_files(data_of(results)))
     get_run_logger().info(summary(written))
     with shown_only():
         _show_in_ui(written, evidence, output)
+    show_cards(filter(None, [evidence.card]))
     _announce(written, bar, output, _evaluation(evaluations["fine_tuned"]).higher)
     return written
 
@@ -93,6 +95,7 @@ def gather(
         stages=[result.record for result in results],
         notices=notices_of(results),
         checks=checks_of(results),
+        data_card=slim_card(data_of(results)),
         exports=records(exports["files"]) if exports else [],
     )
 
@@ -107,15 +110,6 @@ def _sparsity(results: Sequence[StageResult], last: Evaluation) -> float:
     told = [read(result).metadata.get("sparsity") for result in results]
     known = [value for value in told if value is not None]
     return known[-1] if known else 1 - last.cost.nonzero / last.cost.prunable
-
-
-def _vectorizer(results: Sequence[StageResult]) -> Path | None:
-    """What turns texts into the model's tokens, where the data are texts."""
-    for result in results:
-        if result.record.name == "load_data":
-            file = read(result).directory / "vectorizer.keras"
-            return file if file.is_file() else None
-    return None
 
 
 def _show_in_ui(report: Report, evidence: Evidence, output: Path) -> None:

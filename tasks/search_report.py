@@ -31,6 +31,7 @@ from secateur.searching.pattern_search import StepFound
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
+from secateur.tasks.data_card import faces_of, show_cards, slim_card
 from secateur.tasks.stage import can_pass, read
 
 
@@ -56,6 +57,7 @@ class Found(NamedTuple):
 
     Attributes:
         objective: What shall be low; None if accuracy shall be high.
+        data: The artifact of the data.
         dense_right: For each validation example whether the dense model is right.
         dense_costs, dense_evaluation: What the dense model costs, and its evaluation.
         steps: One a pattern.
@@ -67,6 +69,7 @@ class Found(NamedTuple):
     """
 
     objective: str | None
+    data: Reference
     dense_right: np.ndarray
     dense_costs: Mapping[str, float | None]
     dense_evaluation: Reference
@@ -97,10 +100,13 @@ def search_report(
         bar: The lowest accuracy of the model that is good enough.
     """
     report = gather(parameters, found)
-    write_search(output, report, found.best.config, read(found.best.model).directory)
+    faces = faces_of(found.data)
+    model = read(found.best.model).directory / "model.keras"
+    write_search(output, report, found.best.config, model, faces)
     get_run_logger().info(search_summary(report))
     with shown_only():
         _show_in_ui(report, output)
+    show_cards(faces.cards)
     sparsity = 1 - (found.best.costs["nonzero"] or 0) / (found.dense_costs["nonzero"] or 1)
     facts = {"trials": sum(len(step.trials) for step in report.steps), "output": str(output)}
     announce(report.winner.test.mean, sparsity, bar, facts)
@@ -151,6 +157,7 @@ def gather(parameters: dict[str, Any], found: Found) -> SearchReport:
         kept_on_test=all((best.costs[n] or 0) <= limit for n, limit in final_goal.limits.items())
         and (allowed is None or round(lost, 9) <= allowed),
         notices=list(found.notices),
+        data_card=slim_card(found.data),
     )
 
 

@@ -15,6 +15,7 @@ from secateur.report.search_tables import sensitivity_summary, sensitivity_table
 from secateur.searching.curves import Sensitivity
 from secateur.store import Reference
 from secateur.tasks.connection import shown_only
+from secateur.tasks.data_card import card_of, show_cards
 from secateur.tasks.stage import can_pass, read
 
 
@@ -25,17 +26,21 @@ from secateur.tasks.stage import can_pass, read
     retries=2,
     retry_condition_fn=can_pass,
 )
-def sensitivity_report(references: Sequence[Reference], output: Path) -> list[Sensitivity]:
-    """Writes sensitivity.json and sensitivity.png; always runs."""
+def sensitivity_report(
+    data: Reference, references: Sequence[Reference], output: Path
+) -> list[Sensitivity]:
+    """Writes sensitivity.json, sensitivity.png and the card of the data; always runs."""
     found = [
         Sensitivity.model_validate_json((read(each).directory / "sensitivity.json").read_text())
         for each in references
     ]
-    write_sensitivity(output, found)
+    card = card_of(data)
+    write_sensitivity(output, found, card)
     for each in found:
         get_run_logger().info(sensitivity_summary(each))
     with shown_only():
         _show_in_ui(found, output)
+    show_cards([card])
     return found
 
 

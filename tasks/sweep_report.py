@@ -29,6 +29,7 @@ from secateur.report.sweep_tables import front_table, sweep_summary, variant_tab
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
+from secateur.tasks.data_card import card_of, faces_of, show_cards
 from secateur.tasks.stage import can_pass, read
 
 
@@ -43,6 +44,7 @@ class TrialOutcome:
         error: One sentence if it failed.
         final: The artifact of its final model; None if it failed.
         evaluations: Those of `dense`, `pruned` and `fine_tuned`; empty if it failed.
+        data: The artifact of its data; None if it failed.
     """
 
     name: str
@@ -51,6 +53,7 @@ class TrialOutcome:
     error: str | None
     final: Reference | None
     evaluations: Mapping[str, Reference]
+    data: Reference | None = None
 
 
 @task(
@@ -85,10 +88,12 @@ def sweep_report(
     files = {
         place: read(reference).directory / "model.keras" for place, reference in models.items()
     }
-    report = write_sweep(output, report, files)
+    faces = faces_of(*_data(outcomes))
+    report = write_sweep(output, report, files, faces)
     get_run_logger().info(sweep_summary(report))
     with shown_only():
         _show_in_ui(report, output)
+    show_cards(faces.cards)
     _announce(report, bar, output)
     return report
 
@@ -136,10 +141,16 @@ def _gather(parameters, axes, outcomes, notices) -> tuple[SweepReport, dict[int,
         variants=variants,
         fronts=fronts_of(variants, higher),
         notices=[*notices, *(f"{r.name} failed: {r.error}" for r in records if r.error)],
+        data_cards=tuple(card_of(data).without_pictures() for data in _data(outcomes)),
     )
     finals = {outcome.final.key: outcome.final for outcome in outcomes if outcome.final}
     best = {place: best_trial(members[place], higher).key or "" for place in report.on_a_front}
     return report, {place: finals[key] for place, key in best.items()}
+
+
+def _data(outcomes: Sequence[TrialOutcome]) -> list[Reference]:
+    """The data sets of the trials, each once."""
+    return list({outcome.data.key: outcome.data for outcome in outcomes if outcome.data}.values())
 
 
 def _record(outcome: TrialOutcome, variant: int) -> tuple[TrialRecord, bool]:

@@ -20,6 +20,7 @@ from secateur.report.transfer import (
 from secateur.report.transfer_files import write_transfer
 from secateur.store import Reference
 from secateur.tasks.announce import announce
+from secateur.tasks.data_card import data_of, faces_of, show_cards, slim_card
 from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
 
@@ -59,6 +60,7 @@ def gather(
         stages=[result.record for result in results],
         notices=notices_of(results),
         checks=checks_of(results),
+        data_card=slim_card(data_of(results)),
     )
 
 
@@ -70,12 +72,14 @@ def gather(
     retry_condition_fn=can_pass,
 )
 def transfer_report(
-    report: TransferReport, final: Reference, output: Path, bar: float | None
+    report: TransferReport, data: Reference, final: Reference, output: Path, bar: float | None
 ) -> TransferReport:
     """Writes the results and shows them in the UI; always runs."""
-    write_transfer(output, report, read(final).directory / "model.keras")
+    faces = faces_of(data)
+    write_transfer(output, report, read(final).directory / "model.keras", faces)
     get_run_logger().info(transfer_summary(report))
     create_markdown_artifact(transfer_markdown(report), key="transfer", description="The transfer")
+    show_cards(faces.cards)
     accuracy = report.final.metrics.get("accuracy")
     if accuracy is not None:
         zeros = 1 - report.final.nonzero / report.final.prunable

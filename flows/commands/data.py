@@ -17,7 +17,7 @@ from secateur.flows.data_parameters import DataParameters
 if TYPE_CHECKING:
     from secateur.datasets.card.schema import Card
     from secateur.datasets.config import DatasetConfig
-    from secateur.report.data import Table
+    from secateur.report.data_tables import Table
 
 
 def add(commands) -> None:
@@ -98,20 +98,26 @@ def _card(dataset: DatasetConfig) -> Card:
 
 
 def _show(card: Card, console: Console) -> None:
-    from secateur.report.data import (
+    from secateur.report.data_tables import (
         card_summary,
-        class_table,
+        duplicate_lines,
         feature_table,
         input_table,
+        picture_lines,
+        source_line,
         source_table,
         split_table,
+        target_table,
     )
 
     _say(console, card_summary(card))
-    tables = [split_table(card), source_table(card), input_table(card)]
+    _print(split_table(card), console)
+    lines = [*filter(None, [source_line(card)]), *picture_lines(card), *duplicate_lines(card)]
+    if lines:
+        _say(console, "\n" + "\n".join(lines))
+    tables = [source_table(card), input_table(card)]
     tables += [feature_table(each.features) for each in card.inputs if not card.source]
-    for target in card.targets:
-        tables.append(class_table(target) if target.classes else feature_table(target.ranges))
+    tables += map(target_table, card.targets)
     for table in tables:
         if table[1]:
             _print(table, console)

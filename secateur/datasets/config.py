@@ -31,7 +31,8 @@ class DatasetConfig(BaseModel):
     path: str | None = Field(
         default=None,
         min_length=1,
-        description="Your own data: a `.csv`, `.parquet`, `.npz` or `.tfrecord` file, a folder "
+        description="Your own data: a `.csv` (also `.csv.gz`, `.csv.bz2`, `.csv.zst`), `.parquet`, "
+        "`.npz` or `.tfrecord` file, a folder "
         "with a folder of images for each class, or a folder whose files or folders `train`, "
         "`test` and, if there is one, `validation` are such data (in any case; also `training`, "
         "`testing`, `valid`, `val` and `dev`).",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import itertools
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from secateur.datasets.packed import is_packed, open_bytes, open_text
 
 if TYPE_CHECKING:
     from secateur.datasets.config import DatasetConfig
@@ -56,7 +59,7 @@ def find_dialect(file: Path, config: DatasetConfig, wanted: Collection[str]) -> 
     encoding = config.encoding or _encoding(file)
     if config.delimiter is not None:
         return Dialect(config.delimiter, encoding)
-    with file.open(newline="", encoding=encoding, errors="replace") as opened:
+    with open_text(file, encoding, "replace") as opened:
         lines = list(itertools.islice(opened, _LINES))
         cut = len(lines) == _LINES
     heads: dict[str, list[str]] = {}
@@ -81,7 +84,7 @@ def find_dialect(file: Path, config: DatasetConfig, wanted: Collection[str]) -> 
 
 
 def _encoding(file: Path) -> str:
-    with file.open("rb") as opened:
+    with open_bytes(file) as opened:
         start = opened.read(4096)
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
@@ -101,7 +104,7 @@ def read_rows(file: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     UTF-8, and U+FFFD in others.
     """
     errors = "surrogateescape" if dialect.encoding.startswith("utf-8") else "replace"
-    with file.open(newline="", encoding=dialect.encoding, errors=errors) as opened:
+    with open_text(file, dialect.encoding, errors) as opened:
         reader = csv.reader(opened, delimiter=dialect.delimiter)
         for row in reader:
             if row:
@@ -109,8 +112,18 @@ def read_rows(file: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
 
 
 def header(file: Path, dialect: Dialect) -> list[str]:
-    """Names of the columns; none of an empty file."""
-    return next((row for _, row in read_rows(file, dialect)), [])
+    """Names of the columns; none of an empty file.
+
+    Raises:
+        ValueError: One sentence: it is the line by which Excel tells itself the delimiter.
+    """
+    first = next((row for _, row in read_rows(file, dialect)), [])
+    if first and re.fullmatch(r"sep=.?", first[0]) and not any(first[1:]):
+        raise ValueError(
+            f"{file.name!r} begins with a line {first[0]!r}, by which Excel tells itself what "
+            "stands between values; take that line out."
+        )
+    return first
 
 
 def explain(file: Path, dialect: Dialect, reason: str) -> NoReturn:
@@ -162,9 +175,15 @@ def check_end(file: Path, last: str) -> None:
     """
     if "\n" not in last and "\r" not in last:
         return
-    with file.open("rb") as opened:
-        opened.seek(max(0, file.stat().st_size - 64))
-        end = opened.read().replace(b"\0", b"").rstrip(b"\r\n \t")
+    with open_bytes(file) as opened:
+        if is_packed(file):  # there is no way but through all of it
+            end = b""
+            while block := opened.read(1 << 20):
+                end = (end + block)[-64:]
+        else:
+            opened.seek(max(0, file.stat().st_size - 64))
+            end = opened.read()
+        end = end.replace(b"\0", b"").rstrip(b"\r\n \t")
     if not end.endswith(b'"'):
         begin = last.splitlines()[0][:40] if last.splitlines() else ""
         raise ValueError(

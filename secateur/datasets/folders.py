@@ -38,9 +38,10 @@ def entries(folder: Path) -> list[Path]:
 def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder, sorted, without what is hidden or below something hidden.
 
-    Links to folders are followed, each folder once on the way down.
+    Links to folders are followed, but none to a folder that holds the link.
     """
-    yield from _below(folder, frozenset())
+    above = Path(os.path.realpath(folder)).parents
+    yield from _below(folder, frozenset(map(str, above)))
 
 
 def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:

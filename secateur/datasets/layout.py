@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from secateur.datasets.folders import PICTURES, entries, has_pictures
+from secateur.datasets.packed import PACKED
 from secateur.datasets.shards import listed
 from secateur.datasets.split_names import NAMES, Name, parse, split_of, without_shard
 
@@ -19,6 +20,8 @@ KINDS = {
     ".tfrecords": "tfrecord",
 }
 """Kind of data by the ending of a file's name."""
+
+_PACKED = {"csv": PACKED, "tfrecord": (".gz", ".zlib")}
 
 
 class Place(NamedTuple):
@@ -48,7 +51,8 @@ def find(path: str) -> Place:
         kind = kind_of(place)
         if kind is None:
             raise ValueError(
-                f"dataset.path is {path!r}; allowed are files that end in {', '.join(KINDS)}, and "
+                f"dataset.path is {path!r}; allowed are files that end in {', '.join(KINDS)} (a "
+                f"CSV file also in {', '.join(PACKED)} after that), and "
                 "folders: convert yours, or give a dataset.factory."
             )
         return Place(kind, {"train": (place,)})
@@ -72,14 +76,17 @@ def find(path: str) -> Place:
 
 def kind_of(file: Path) -> str | None:
     """The kind of data by a file's name; None for what cannot be read."""
-    return KINDS.get(_ending(file).lower())
+    _, dot, ending = _ending(file).lower().partition(".")
+    return KINDS.get(dot + ending.partition(".")[0])
 
 
 def _ending(file: Path) -> str:
+    """`.csv`, or `.csv.gz` of a file that is compressed."""
     path = Path(without_shard(file.name))
     inner = Path(path.stem).suffix
-    packed = path.suffix.lower() in (".gz", ".zlib") and KINDS.get(inner.lower()) == "tfrecord"
-    return inner if packed else path.suffix
+    kind = KINDS.get(inner.lower(), "")
+    packed = path.suffix.lower() in _PACKED.get(kind, ())
+    return inner + path.suffix if packed else path.suffix
 
 
 def _no_layout(path: str, found: str) -> ValueError:
@@ -176,7 +183,8 @@ def _of_folders(path: str, folders: list[Path]) -> Place:
     """Folders of images: splits of classes, or classes."""
     named = {folder: split for folder in folders if (split := _split_of_folder(folder))}
     if not named:
-        return Place("images", {"train": (Path(path).expanduser(),)})
+        root = Path(path).expanduser()
+        return Place("images", {"train": (root,)}, _loose([root]))
     nested = {folder: _holds_folders_alone(folder) for folder in folders}
     other = [folder for folder in folders if folder not in named]
     if "train" in named.values() and all(nested[folder] for folder in named):
@@ -186,7 +194,8 @@ def _of_folders(path: str, folders: list[Path]) -> Place:
     elif len(named) == 1 and other and not any(nested[folder] for folder in folders):
         (name,) = (folder.name for folder in named)
         said = f"{path!r} is read as {len(folders)} classes, of which one is called {name!r}."
-        return Place("images", {"train": (Path(path).expanduser(),)}, (said,))
+        root = Path(path).expanduser()
+        return Place("images", {"train": (root,)}, (said, *_loose([root])))
     names = ", ".join(folder.name for folder in folders[:8])
     raise ValueError(
         f"dataset.path is the folder {path!r}, whose folders {names} could be splits or classes; "
@@ -206,7 +215,15 @@ def _of_splits(path: str, named: Mapping[Path, str], other: list[str]) -> Place:
             )
         splits[split] = (folder,)
     notices = (f"Not read, for it holds no images: {listed(other)}.",) if other else ()
-    return Place("images", splits, notices)
+    return Place("images", splits, (*notices, *_loose([Path(path).expanduser(), *named])))
+
+
+def _loose(folders: Iterable[Path]) -> tuple[str, ...]:
+    """A notice on files that lie beside the folders of classes, or of splits."""
+    files = [e.name for folder in folders for e in entries(folder) if e.is_file()]
+    if not files:
+        return ()
+    return (f"Not read, for no folder of a class holds it: {listed(files)}.",)
 
 
 def _split_of_folder(folder: Path) -> str | None:

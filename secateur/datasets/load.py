@@ -62,6 +62,7 @@ def materialize(config: DatasetConfig, folder: Path) -> Dataset:
                 else:
                     info = write(tfds_features.read(builder, config, scratch), config, folder)
             info["version"] = str(builder.info.version)
+            info["understood"]["columns"] = getattr(builder, "columns", None)
     except ValueError as error:
         raise DataError((str(error).strip().splitlines() or [type(error).__name__])[0]) from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import zipfile
 from collections import Counter
@@ -14,13 +15,17 @@ from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dialect import find_dialect, header
 from secateur.datasets.folders import files_below
 from secateur.datasets.layout import KINDS, Place, find
-from secateur.datasets.split_names import measured
+from secateur.datasets.split_names import in_one, measured
 from secateur.store.content import content_hashes
 
 __all__ = ["KINDS", "Place", "check_place", "choose", "columns", "find", "fingerprint"]
 
 TARGETS = ("label", "target", "y")
 """What a target is called where the parameters do not say."""
+
+
+_UNNAMED = re.compile(r"\s*|Unnamed: \d+(_level_\d+)?")
+"""The name of a column without one, and what pandas makes of it."""
 
 
 class Columns(NamedTuple):
@@ -48,7 +53,9 @@ def columns(place: Place, config: DatasetConfig) -> Columns | None:
             return parquet_columns(pyarrow.parquet.read_schema(file))
         if place.kind == "npz":
             with zipfile.ZipFile(file) as archive:
-                return Columns([name.removesuffix(".npy") for name in archive.namelist()], {})
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+            alone = len(place.splits) == 1
+            return Columns(list(in_one(names).get("train", names)) if alone else names, {})
     except (OSError, csv.Error, UnicodeError, zipfile.BadZipFile) as error:
         _refuse(file, place.kind, error)
     except ValueError as error:  # pyarrow's errors are such, and so are the sentences of this file
@@ -59,16 +66,16 @@ def columns(place: Place, config: DatasetConfig) -> Columns | None:
 
 
 def _refuse(file: Path, kind: str, error: Exception) -> NoReturn:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     raise ValueError(f"{str(file)!r} is no readable {kind} file: {reason}.") from error
 
 
 def csv_columns(names: list[str]) -> Columns:
-    """Of a header: a first column without a name is the index that pandas or R wrote."""
-    first = names[0].strip() if names else None
-    unnamed = first == "" or first == "Unnamed: 0"
-    hidden = {names[0]: "a first column without a name, as an index has"} if unnamed else {}
-    return Columns(names, hidden if len(names) > 1 else {})
+    """Of a header: first columns without a name are the index that pandas or R wrote."""
+    index = list(itertools.takewhile(_UNNAMED.fullmatch, names))
+    if len(index) == len(names):
+        return Columns(names, {})
+    return Columns(names, dict.fromkeys(index, "a first column without a name, as an index has"))
 
 
 def parquet_columns(schema: Any) -> Columns:
@@ -98,7 +105,14 @@ def choose(
     """
     where = config.label
     given = "outputs" if config.outputs else "target"
-    double = sorted(name for name, count in Counter(available).items() if count > 1)
+    if not available:
+        raise ValueError(f"{where!r} is empty: there are no columns, arrays or keys in it.")
+    asked_for = {*config.features, *config.targets}
+    double = sorted(
+        name
+        for name, count in Counter(available).items()
+        if count > 1 and (name not in hidden or name in asked_for)
+    )
     if double:
         raise ValueError(f"{where!r} has two columns {double[0]!r}; give each a name of its own.")
     there = set(available)
@@ -129,7 +143,9 @@ def choose(
 
 
 def _no_header(names: Sequence[str]) -> str:
-    """What to do where the first row is one of numbers."""
+    """What to do where the first row is one of numbers, or no delimiter was found."""
+    if len(names) == 1 and re.search(r"[^\w\s-]|\w\s+\w", names[0]):
+        return ", or by dataset.delimiter what stands between the columns of a CSV file"
     try:
         [float(name) for name in names]
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from secateur.datasets.config import DatasetConfig
@@ -96,6 +96,27 @@ def by_split(names: Iterable[str], where: str) -> dict[str, str]:
             )
         found[split] = name
     return found
+
+
+def in_one(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Splits whose arrays lie in one archive: `x_train`, `y_train`, `x_test` and `y_test`.
+
+    Returns:
+        Split -> what an array is called without it -> its name; empty where the names are not all
+        such, the training split is not there, or another one has other arrays.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        first, _, rest = name.partition("_")
+        start, _, last = name.rpartition("_")
+        split, bare = split_of(last), start
+        if split is None:
+            split, bare = split_of(first), rest
+        if split is None or not bare or bare in found.get(split, {}):
+            return {}
+        found.setdefault(split, {})[bare] = name
+    stems = {frozenset(arrays) for arrays in found.values()}
+    return found if "train" in found and len(found) > 1 and len(stems) == 1 else {}
 
 
 def measured(splits: Mapping[str, T], config: DatasetConfig) -> dict[str, T]:

@@ -13,17 +13,21 @@ from secateur.datasets.categories import Encoder
 from secateur.datasets.categories import tell as tell_categories
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.dataset import SPLITS
+from secateur.datasets.encoder import write_encoder
 from secateur.datasets.labels import Targets, check_classes, encode_outputs
 from secateur.datasets.missing import check_targets
 from secateur.datasets.pictures.ranges import with_range
+from secateur.datasets.places import TARGETS
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
 from secateur.datasets.rows import pieces, reading
 from secateur.datasets.splits import Part, divide
 from secateur.datasets.text import Vectorizer, check_tokens
 from secateur.datasets.traits import SEVERAL
+from secateur.datasets.understanding import Understanding
 from secateur.datasets.whole import tell as tell_whole
 
 _AT_ONCE = 1 << 16  # rows of numbers
+_EXACT = 1 << 24  # up to it, float32 has each whole number
 
 
 def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[str, Any]:
@@ -56,7 +60,8 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     if understood := raw["train"].understood:
         if encoder:
             understood = tell_categories(understood, encoder, raw, parts)
-        info["notices"] = [*understood.notices, *info["notices"]]
+        said = [*understood.notices, *_other_targets(understood, config)]
+        info["notices"] = [*said, *info["notices"]]
         info["understood"]["source"] = understood.model_dump(mode="json")
     if texts:
         about, notices = _write_text(raw, texts[0], parts, config, folder)
@@ -70,7 +75,8 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     for number, name in enumerate(raw["train"].inputs):
         several = len(raw["train"].inputs) > 1
         suffix = f"x{number}" if several else "x"
-        about = _write_input(raw, name, suffix, parts, encoder, config, folder)
+        about, said = _write_input(raw, name, suffix, parts, encoder, config, folder)
+        info["notices"] += said
         if name in raw["train"].pictures:
             files = {split: folder / f"{split}_{suffix}.npy" for split in SPLITS}
             about |= with_range(raw["train"].pictures[name], files, name, info)
@@ -80,6 +86,8 @@ def write(raw: Mapping[str, Raw], config: DatasetConfig, folder: Path) -> dict[s
     else:
         info |= {k: inputs[0][k] for k in ("shape", "scale", "dtype", "values") if k in inputs[0]}
         info["traits"] |= inputs[0]["traits"]
+    if understood and understood.format in ("csv", "parquet"):
+        write_encoder(folder, understood, inputs[0]["shape"], info["class_names"])
     return info
 
 
@@ -137,7 +145,7 @@ def _write_input(
     encoder: Encoder | None,
     config: DatasetConfig,
     folder: Path,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
     arrays = {split: part.inputs[name] for split, part in raw.items()}
     stored = arrays["train"].shape[1:]
     for split, array in arrays.items():
@@ -152,6 +160,7 @@ def _write_input(
     dtype = own if pictures or own == np.uint8 else np.dtype(np.float32)
     if own.kind not in "biuf" and own.name != "bfloat16":
         raise ValueError(f"The inputs {name!r} hold {own}; allowed are real numbers and text.")
+    largest = 0
     for split, (source, rows) in parts.items():
         read = reading(arrays[source])
         writer = ArrayWriter(folder / f"{split}_{suffix}.npy", dtype, shape)
@@ -159,19 +168,50 @@ def _write_input(
             chosen = rows[start : start + ROWS]
             values = np.asarray(read(chosen))
             values = (encoder(values) if encoder else values).reshape(len(chosen), *shape)
-            if not np.isfinite(values.astype(np.float32)).all():
+            finite = np.isfinite(values.astype(np.float32)).reshape(len(chosen), -1).all(axis=1)
+            if not finite.all():
+                first = _where(raw, source, int(chosen[finite.argmin()]))
                 raise ValueError(
-                    f"The inputs {name!r} of the split {source} have values that are not finite; "
-                    "fill them or leave those examples out."
+                    f"The inputs {name!r} have values that are not finite numbers of float32 (the "
+                    f"first are in {first}); fill or scale them, or leave those examples out."
                 )
+            if own.kind in "iu" and not pictures:
+                largest = max(largest, int(values.max()), -int(values.min()))
             writer.append(values)
         writer.close()
+    notices = []
+    if largest > _EXACT:
+        notices.append(
+            f"The inputs {name!r} hold whole numbers as large as {largest:,}, which float32 rounds "
+            "from 2^24 on; take off what all have in common, if the difference counts."
+        )
     scale = 1 / 255 if dtype == np.uint8 else 1.0
     traits: dict[str, Any] = {}
     if len(shape) == 1 and dtype != np.uint8:
         mean, variance = _moments(np.load(folder / f"train_{suffix}.npy", mmap_mode="r"))
         traits = {"mean": mean.tolist(), "variance": variance.tolist()}
-    return {"shape": list(shape), "scale": scale, "dtype": "float32", "traits": traits}
+    about = {"shape": list(shape), "scale": scale, "dtype": "float32", "traits": traits}
+    return about, notices
+
+
+def _other_targets(understood: Understanding, config: DatasetConfig) -> list[str]:
+    """A notice on inputs that are called as targets are, where nobody chose."""
+    features = [column.name for column in understood.columns if column.role == "feature"]
+    others = [name for name in features if name.lower() in TARGETS]
+    if not others or config.features:
+        return []
+    return [
+        f"{', '.join(map(repr, others))} may be meant as a target, but is an input; if it is not "
+        "known before the target is, leave it out by dataset.features."
+    ]
+
+
+def _where(raw: Mapping[str, Raw], source: str, example: int) -> str:
+    """Which file and row an example of a split of the source is from, as far as that is known."""
+    understood = raw["train"].understood
+    if understood is not None and understood.files:
+        return understood.where(source, example)
+    return f"example {example + 1} of the split {source}"
 
 
 def _moments(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,11 +246,7 @@ def _write_text(
 
     def where(split: str, place: int) -> str:
         source, rows = parts[split]
-        understood = raw["train"].understood
-        example = int(rows[place])
-        if understood is not None and understood.files:
-            return understood.where(source, example)
-        return f"example {example + 1} of the split {source}"
+        return _where(raw, source, int(rows[place]))
 
     notices = check_tokens(lengths, vectorizer, config, where)
     vectorizer.save(folder)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.datasets.card.schema import Card
 from secateur.datasets.dataset import Dataset
 from secateur.evaluation.by_task import metrics_for
 from secateur.evaluation.measuring import BATCHES, measure_files
@@ -31,6 +32,9 @@ class FileEvaluation(BaseModel):
     bytes: FileSize = Field(description="Bytes of the file.")
     latency_ms: dict[str, Latency] = Field(description="Milliseconds of a call.")
     memory: dict[str, int] = Field(description="Bytes that the runtime needs for the file.")
+    data_card: Card | None = Field(
+        default=None, description="What was understood of the data; see `secateur data`."
+    )
 
 
 def evaluate_any(path: Path, dataset: Dataset) -> FileEvaluation:

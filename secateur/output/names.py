@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_FEEDING = ("vectorizer.keras", "encoder.json")
+
 _NAMES = {
     "prune": (
         "report.json",
@@ -11,19 +13,27 @@ _NAMES = {
         "report.md",
         "model_card.md",
         "model.keras",
-        "vectorizer.keras",
+        *_FEEDING,
         "tensorboard",
     ),
     "sweep": ("sweep.json", "sweep.html", "sweep.png", "models"),
-    "search": ("search.json", "search.html", "sensitivity.png", "prune.yaml", "model.keras"),
-    "sensitivity": ("sensitivity.json", "sensitivity.png"),
-    "compress": ("compress.json", "compress.md", "model.keras"),
+    "search": (
+        "search.json",
+        "search.html",
+        "sensitivity.png",
+        "prune.yaml",
+        "model.keras",
+        *_FEEDING,
+    ),
+    "sensitivity": ("sensitivity.json", "sensitivity.png", "data.html"),
+    "compress": ("compress.json", "compress.md", "data.html", "model.keras", *_FEEDING),
     "transfer": (
         "transfer.json",
         "transfer.html",
         "transfer.md",
         "transfer.png",
         "model.keras",
+        *_FEEDING,
     ),
 }
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.datasets.card.schema import Card
 from secateur.evaluation.schema import FileSize, Latency
 from secateur.export.schema import Export
 from secateur.proof.record import Check
-from secateur.report.markdown import checks_section, markdown_table
+from secateur.report.markdown import checks_section, data_section, markdown_table
 from secateur.report.record import StageRecord
 
 _STRICT = ConfigDict(
@@ -48,6 +49,9 @@ class CompressReport(BaseModel):
     notices: list[str] = Field(description="What was skipped or stopped, and why.")
     checks: list[Check] = Field(
         default_factory=list, description="What was proved of the models of the run."
+    )
+    data_card: Card | None = Field(
+        default=None, description="What was understood of the data, without pictures."
     )
 
     def to_json(self) -> str:
@@ -115,6 +119,7 @@ def compress_markdown(report: CompressReport) -> str:
             "Bytes are those of the LiteRT file of 32-bit floats, and of the quantized one in the "
             "last step; ms is the median of one example on one thread, timed in turns with the "
             "dense model.\n",
+            *data_section(report.data_card),
             "## Notices\n",
             notices,
             *checks_section(report.checks),

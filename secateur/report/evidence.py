@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from secateur.datasets.card.schema import Card
 from secateur.explanation.schema import Explanation
 from secateur.report.histories import History
 from secateur.report.record import StageRecord
@@ -46,6 +47,7 @@ class Evidence:
         origins: One for each stage, in order.
         histories: The trainings by name.
         explanation: What pruning changed.
+        card: What was understood of the data set, with pictures of its samples.
         pictures: Of `explanation.changes.flips`, bytes `(examples, height, width, 1 or 3)`.
         masks: Weight path -> boolean array, True where a weight is kept.
     """
@@ -56,5 +58,6 @@ class Evidence:
     origins: Sequence[Origin] = ()
     histories: Mapping[str, History] = field(default_factory=dict)
     explanation: Explanation | None = None
+    card: Card | None = None
     pictures: np.ndarray | None = None
     masks: Mapping[str, np.ndarray] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from secateur.output import replace
@@ -22,7 +23,7 @@ def write_results(
     evidence: Evidence = _NOTHING,
     logs: Path | None = None,
     exports: Path | None = None,
-    vectorizer: Path | None = None,
+    feeding: Sequence[Path] = (),
 ) -> None:
     """Writes `report.json`, its faces, `model.keras` and its card, and the exported files.
 
@@ -33,7 +34,7 @@ def write_results(
         evidence: What the page shows beside the report.
         logs: A folder of logs for TensorBoard, which is copied.
         exports: A folder of exported files, which are copied.
-        vectorizer: Of a model of texts, the file that turns them into tokens; copied too.
+        feeding: Files that a user's texts or rows go through before the model; copied too.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -45,8 +46,8 @@ def write_results(
             _copy(exports, partial)
         if not (partial / "model.keras").exists():  # an exported one can be clustered
             shutil.copyfile(model, partial / "model.keras")
-        if vectorizer is not None:
-            shutil.copyfile(vectorizer, partial / vectorizer.name)
+        for file in feeding:
+            shutil.copyfile(file, partial / file.name)
         if logs is not None:
             _copy(logs, partial / "tensorboard")
         (partial / "model_card.md").write_text(to_card(report, evidence), encoding="utf-8")

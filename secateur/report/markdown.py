@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
+from secateur.datasets.card.schema import Card
 from secateur.proof.record import Check
 from secateur.report.checked import NOTE, checked_table
+from secateur.report.data_tables import (
+    Table,
+    card_summary,
+    duplicate_lines,
+    input_table,
+    picture_lines,
+    sample_parts,
+    source_line,
+    source_table,
+    split_table,
+    target_table,
+)
 from secateur.report.evidence import Evidence
 from secateur.report.images import sheet_uri
 from secateur.report.naming import source
 from secateur.report.schema import Report
 from secateur.report.speed import verdict
 from secateur.report.tables import cost_table, layer_table, stage_table, summary
+
+_MARKS = re.compile(r"[\\`*<>\[\]]|(?<![^\W_])_|_(?![^\W_])")
+"""What stands for something in Markdown; a `_` inside a word does not, and tables care for bars."""
 
 
 def to_markdown(report: Report) -> str:
@@ -27,6 +44,7 @@ def to_markdown(report: Report) -> str:
             *([said + "\n"] if (said := verdict(report)) else []),
             "## Layers\n",
             markdown_table(*layer_table(report)),
+            *data_section(report.data_card),
             "## Notices\n",
             notices,
             *checks_section(report.checks),
@@ -50,6 +68,51 @@ def checks_section(checks: Sequence[Check]) -> list[str]:
     if not checks:
         return []
     return ["## Checked\n", f"{NOTE}\n", markdown_table(*checked_table(checks))]
+
+
+def data_section(card: Card | None) -> list[str]:
+    """The section Data: the card of the data set in short; nothing where a run has none."""
+    if card is None:
+        return []
+    lines = [*picture_lines(card), *duplicate_lines(card), *card.warnings]
+    told = [_list(lines)] if lines else []
+    return ["## Data\n", f"{_plain(card_summary(card))}\n", _table(split_table(card)), *told]
+
+
+def card_markdown(card: Card) -> str:
+    """The card of a data set as a page of its own."""
+    parts = [f"# Data: {_plain(card.name)}\n", *data_section(card)[1:]]
+    if card.source and card.source.columns:
+        parts += ["## Columns\n", f"{_plain(source_line(card))}\n", _table(source_table(card))]
+    parts += ["## Inputs\n", _table(input_table(card))]
+    for target in card.targets:
+        named = f" {_plain(target.name)}" if target.name else ""
+        parts.append(f"## Target{named}: {target.task.replace('_', ' ')}\n")
+        if (table := target_table(target))[1]:
+            parts.append(_table(table))
+    if card.notices:
+        parts += ["## Notices\n", _list(card.notices)]
+    rows = []
+    for sample in card.samples:
+        pictures, texts, answer = sample_parts(card, sample)
+        shown = [*(f"![{_plain(answer)}]({uri})" for uri in pictures), *map(_plain, texts)]
+        rows.append([_plain(answer), "; ".join(shown)])
+    samples = markdown_table(["target", "what the model gets"], rows)
+    return "\n".join([*parts, "## Samples\n", samples])
+
+
+def _table(table: Table) -> str:
+    header, rows = table
+    return markdown_table(header, [list(map(_plain, row)) for row in rows])
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "".join(f"- {_plain(line)}\n" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """A user's text on one line, none of which Markdown takes for a mark of its own."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def title(report: Report) -> str:

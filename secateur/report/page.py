@@ -8,6 +8,7 @@ from typing import Any
 
 from secateur.report import page_changes, page_layers
 from secateur.report.checked import NOTE, checked_table
+from secateur.report.data import data_section
 from secateur.report.evidence import Evidence
 from secateur.report.figures import (
     class_choices,
@@ -32,6 +33,7 @@ _SECTIONS = {
     "masks": "Masks",
     "training": "Training",
     "changes": "What pruning changed",
+    "data": "Data",
     "notices": "Notices",
     "checked": "Checked",
     "lineage": "Lineage",
@@ -50,6 +52,7 @@ def to_html(report: Report, evidence: Evidence) -> str:
         "masks": bool(masks),
         "training": bool(figures["loss"]),
         "changes": changes is not None,
+        "data": evidence.card is not None,
         "notices": bool(report.notices),
         "checked": bool(report.checks),
     }
@@ -77,6 +80,7 @@ def to_html(report: Report, evidence: Evidence) -> str:
         confused=page_changes.confused(changes) if changes else None,
         class_table=page_changes.class_table(changes) if changes else None,
         flips=page_changes.flips(changes, evidence.pictures) if changes else [],
+        data=data_section([evidence.card] if evidence.card else []),
         notices=report.notices,
         checks=checked_table(report.checks) if report.checks else None,
         checks_note=NOTE,

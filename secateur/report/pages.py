@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader
+from markupsafe import Markup
 
 from secateur.report.figures import Choice
 
@@ -38,6 +39,11 @@ def render(template: str, figures: Mapping[str, list[Choice]], **context: Any) -
             plotly=_asset("plotly-basic.min.js").replace("</script", "<\\/script"),
         )
     )
+
+
+def part(template: str, **context: Any) -> Markup:
+    """A part of a page, such as a section, from a template of its own."""
+    return Markup(_environment().get_template(template).render(**context))
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.datasets.card.schema import Card
 from secateur.evaluation.schema import Cost, LayerCount
 from secateur.export.schema import Export
 from secateur.proof.record import Check
@@ -25,7 +26,7 @@ class Report(BaseModel):
         frozen=True,
         populate_by_name=True,
         json_schema_serialization_defaults_required=True,
-        json_schema_extra=may_lack("checks"),
+        json_schema_extra=may_lack("checks", "data_card"),
     )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this contract.")
@@ -44,6 +45,11 @@ class Report(BaseModel):
     exports: list[Export] = Field(description="Exported files.")
     checks: list[Check] = Field(
         default_factory=list, description="What was proved of the models of the run."
+    )
+    data_card: Card | None = Field(
+        default=None,
+        description="What was understood of the data, as `secateur data` tells it; without the "
+        "pictures of its samples.",
     )
 
     def to_json(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.datasets.card.schema import Card
 from secateur.report.sweep import Spread
 from secateur.searching.curves import Sensitivity
 
@@ -101,6 +102,9 @@ class SearchReport(_Part):
         "part in any choice."
     )
     notices: list[str]
+    data_card: Card | None = Field(
+        default=None, description="What was understood of the data, without pictures."
+    )
 
     def to_json(self) -> str:
         """The text of `search.json`."""

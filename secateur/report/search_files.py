@@ -8,7 +8,10 @@ from typing import Any
 
 import yaml
 
+from secateur.datasets.card.schema import Card
 from secateur.output import replace
+from secateur.report.data import DataFaces
+from secateur.report.data import to_html as data_page
 from secateur.report.search import SearchReport
 from secateur.report.search_html import to_html
 from secateur.report.sensitivity_plots import write_png
@@ -20,14 +23,17 @@ _HEAD = """\
 """
 
 
-def write_search(folder: Path, report: SearchReport, config: dict[str, Any], model: Path) -> None:
+def write_search(
+    folder: Path, report: SearchReport, config: dict[str, Any], model: Path, data: DataFaces
+) -> None:
     """Writes `search.json`, `search.html`, `sensitivity.png`, `prune.yaml` and `model.keras`.
 
     Args:
         folder: The output folder; files of an earlier search in it are replaced.
         report: The report.
         config: Parameters of a run of `prune` that gives the model.
-        model: The folder of the model's file.
+        model: The final model's file, which is copied.
+        data: What is told of the data; its files are copied too.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -35,18 +41,21 @@ def write_search(folder: Path, report: SearchReport, config: dict[str, Any], mod
     """
 
     def write(partial: Path) -> None:
-        shutil.copyfile(model / "model.keras", partial / "model.keras")
+        for file in (model, *data.feeding):
+            shutil.copyfile(file, partial / file.name)
         write_png([step.sensitivity for step in report.steps], partial / "sensitivity.png")
         text = yaml.safe_dump(_without_empty(config), sort_keys=False, allow_unicode=True)
         (partial / "prune.yaml").write_text(_HEAD + text, encoding="utf-8")
-        (partial / "search.html").write_text(to_html(report, _HEAD + text), encoding="utf-8")
+        (partial / "search.html").write_text(
+            to_html(report, _HEAD + text, data.cards), encoding="utf-8"
+        )
         (partial / "search.json").write_text(report.to_json(), encoding="utf-8")
 
     replace(folder, "search", write, last="search.json")
 
 
-def write_sensitivity(folder: Path, found: list[Sensitivity]) -> None:
-    """Writes `sensitivity.json` and `sensitivity.png`.
+def write_sensitivity(folder: Path, found: list[Sensitivity], card: Card) -> None:
+    """Writes `sensitivity.json` and `sensitivity.png`, and the card of the data as `data.html`.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -56,6 +65,7 @@ def write_sensitivity(folder: Path, found: list[Sensitivity]) -> None:
     def write(partial: Path) -> None:
         write_png(found, partial / "sensitivity.png")
         text = ",\n".join(each.model_dump_json(indent=2) for each in found)
+        (partial / "data.html").write_text(data_page(card), encoding="utf-8")
         (partial / "sensitivity.json").write_text(f"[{text}]\n", encoding="utf-8")
 
     replace(folder, "sensitivity", write, last="sensitivity.json")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 
 from jinja2 import Environment
 
+from secateur.datasets.card.schema import Card
+from secateur.report.data import data_section
 from secateur.report.naming import source
 from secateur.report.search import SearchReport
 from secateur.report.search_plots import step_svg
@@ -47,6 +50,10 @@ tr.chosen { font-weight: 600; background: var(--soft); }
 pre { background: var(--soft); padding: 1rem; overflow-x: auto; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; background: #fff; border-radius: 4px; }
 .verdict { border-left: 4px solid #0b6e4f; padding: .5rem 1rem; background: var(--soft); }
+.note { opacity: .75; }
+.samples { display: flex; flex-wrap: wrap; gap: .75rem; padding: 0; list-style: none; }
+.samples li { max-width: 26rem; padding: .6rem; background: var(--soft); overflow-wrap: anywhere; }
+.samples img { width: 7rem; image-rendering: pixelated; }
 .verdict.no { border-color: #c1440e; }
 </style>
 </head>
@@ -76,6 +83,7 @@ figure { margin: 1rem 0; } figure img { max-width: 100%; background: #fff; borde
 <details><summary>As a table</summary><div class="scroll">{{ table(step.sensitivity) }}</div>
 </details>
 {% endfor %}
+{{ data }}
 {% if report.notices %}
 <h2>Notices</h2>
 <ul>{% for notice in report.notices %}<li>{{ notice }}</li>{% endfor %}</ul>
@@ -98,12 +106,13 @@ _TABLE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from
 """)
 
 
-def to_html(report: SearchReport, config: str) -> str:
+def to_html(report: SearchReport, config: str, cards: Sequence[Card] = ()) -> str:
     """The text of `search.html`.
 
     Args:
         report: The report.
         config: The text of the file that gives the model again.
+        cards: Those of the data.
     """
     from markupsafe import Markup
 
@@ -124,6 +133,7 @@ def to_html(report: SearchReport, config: str) -> str:
         layers=(["layer", "share removed"], layers),
         steps=[_step(report, step) for step in report.steps],
         config=config,
+        data=data_section(cards),
         parameters=json.dumps(report.parameters, indent=2),
     )
 

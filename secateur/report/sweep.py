@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.datasets.card.schema import Card
 from secateur.evaluation.schema import Cost, Evaluation, Score
 from secateur.report.pareto import pareto_front
 
@@ -77,6 +78,11 @@ class SweepReport(_Part):
         "metric (means over seeds), by rising cost."
     )
     notices: list[str] = Field(description="What was left out or failed, and why.")
+    data_cards: tuple[Card, ...] = Field(
+        default=(),
+        description="What was understood of the data, as `secateur data` tells it, once for each "
+        "data set; without the pictures of samples.",
+    )
 
     def to_json(self) -> str:
         """The text of `sweep.json`."""

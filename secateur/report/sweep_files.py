@@ -8,18 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from secateur.output import replace
+from secateur.report.data import DataFaces
 from secateur.report.sweep import SweepReport
 from secateur.report.sweep_html import to_html
 from secateur.report.sweep_plots import write_png
 
+_NOTHING = DataFaces()
 
-def write_sweep(folder: Path, report: SweepReport, models: Mapping[int, Path]) -> SweepReport:
+
+def write_sweep(
+    folder: Path, report: SweepReport, models: Mapping[int, Path], data: DataFaces = _NOTHING
+) -> SweepReport:
     """Writes `sweep.json`, `sweep.html`, `sweep.png` and `models/`.
 
     Args:
         folder: The output folder; files of an earlier sweep in it are replaced.
         report: The report.
         models: The best model's file of each variant that is worth its cost.
+        data: What is told of the data; its files are copied too.
 
     Returns:
         The report with the names of the models' files.
@@ -39,8 +45,10 @@ def write_sweep(folder: Path, report: SweepReport, models: Mapping[int, Path]) -
         (partial / "models").mkdir()
         for place, model in models.items():
             shutil.copyfile(model, partial / names[place])
+        for file in data.feeding:
+            shutil.copyfile(file, partial / "models" / file.name)
         write_png(report, partial / "sweep.png")
-        (partial / "sweep.html").write_text(to_html(report), encoding="utf-8")
+        (partial / "sweep.html").write_text(to_html(report, data.cards), encoding="utf-8")
         (partial / "sweep.json").write_text(report.to_json(), encoding="utf-8")
 
     replace(folder, "sweep", write, last="sweep.json")

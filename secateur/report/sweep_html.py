@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
+from secateur.datasets.card.schema import Card
+from secateur.report.data import data_section
 from secateur.report.naming import source
 from secateur.report.pages import render
 from secateur.report.sweep import SweepReport
@@ -13,15 +16,16 @@ from secateur.report.sweep_tables import front_table, sweep_summary, variant_tab
 _SECTIONS = {
     "front": "Worth their cost",
     "variants": "All variants",
+    "data": "Data",
     "notices": "Notices",
     "parameters": "What all trials share",
 }
 
 
-def to_html(report: SweepReport) -> str:
-    """The text of `sweep.html`."""
+def to_html(report: SweepReport, cards: Sequence[Card] = ()) -> str:
+    """The text of `sweep.html`; the cards are those of the data."""
     model, dataset = report.parameters["model"], report.parameters["dataset"]
-    shown = {"notices": bool(report.notices)}
+    shown = {"data": bool(cards), "notices": bool(report.notices)}
     metric = report.metric[:1].upper() + report.metric[1:]
     return render(
         "sweep.html",
@@ -32,6 +36,7 @@ def to_html(report: SweepReport) -> str:
         captions={"cost": f"{metric} on the test split against cost"},
         front=front_table(report),
         variants=variant_table(report),
+        data=data_section(cards),
         notices=report.notices,
         parameters=json.dumps(report.parameters, indent=2, ensure_ascii=False),
     )

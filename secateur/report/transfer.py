@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from secateur.datasets.card.schema import Card
 from secateur.evaluation.schema import Cost, LayerCount
 from secateur.proof.record import Check
-from secateur.report.markdown import checks_section, markdown_table
+from secateur.report.markdown import checks_section, data_section, markdown_table
 from secateur.report.record import StageRecord
 from secateur.report.tables import stage_table
 
@@ -49,6 +50,9 @@ class TransferReport(BaseModel):
     notices: list[str] = Field(description="What was skipped or stopped, and why.")
     checks: list[Check] = Field(
         default_factory=list, description="What was proved of the models of the run."
+    )
+    data_card: Card | None = Field(
+        default=None, description="What was understood of the data, without pictures."
     )
 
     @property
@@ -116,6 +120,7 @@ def transfer_markdown(report: TransferReport) -> str:
             f"{report.source.sparsity:.1%} of its prunable weights are zero.\n",
             "## Models\n",
             markdown_table(*model_table(report)),
+            *data_section(report.data_card),
             "## Notices\n",
             notices,
             *checks_section(report.checks),

@@ -6,19 +6,24 @@ import shutil
 from pathlib import Path
 
 from secateur.output import replace
+from secateur.report.data import DataFaces
 from secateur.report.transfer import LABELS, TransferReport, transfer_markdown
 from secateur.report.transfer_html import to_html
 
+_NOTHING = DataFaces()
 _COLORS = {"transferred": "#0b6e4f", "scratch": "#c1440e", "pruned": "#3a5a9b"}
 
 
-def write_transfer(folder: Path, report: TransferReport, model: Path) -> None:
+def write_transfer(
+    folder: Path, report: TransferReport, model: Path, data: DataFaces = _NOTHING
+) -> None:
     """Writes `transfer.json`, `.md`, `.html` and `.png`, and `model.keras`.
 
     Args:
         folder: The output folder; files of an earlier run in it are replaced.
         report: The report.
         model: The final model's file, which is copied.
+        data: What is told of the data; its files are copied too.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -26,11 +31,12 @@ def write_transfer(folder: Path, report: TransferReport, model: Path) -> None:
     """
 
     def write(partial: Path) -> None:
-        shutil.copyfile(model, partial / "model.keras")
+        for file in (model, *data.feeding):
+            shutil.copyfile(file, partial / file.name)
         write_curves(report, partial / "transfer.png")
         text = transfer_markdown(report)
         (partial / "transfer.md").write_text(text, encoding="utf-8")
-        (partial / "transfer.html").write_text(to_html(report), encoding="utf-8")
+        (partial / "transfer.html").write_text(to_html(report, data.cards), encoding="utf-8")
         (partial / "transfer.json").write_text(report.to_json(), encoding="utf-8")
 
     replace(folder, "transfer", write, last="transfer.json")

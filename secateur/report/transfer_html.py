@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from secateur.datasets.card.schema import Card
 from secateur.report.checked import NOTE, checked_table
+from secateur.report.data import data_section
 from secateur.report.figures import Choice, metric_axis, text
 from secateur.report.pages import render
 from secateur.report.tables import stage_table
@@ -14,6 +17,7 @@ from secateur.report.transfer import LABELS, TransferReport, model_table, transf
 _SECTIONS = {
     "models": "Models",
     "layers": "Layers",
+    "data": "Data",
     "notices": "Notices",
     "checked": "Checked",
     "stages": "Stages",
@@ -22,9 +26,13 @@ _SECTIONS = {
 _COLORS = {"transferred": "var(--final)", "scratch": "var(--dense)", "pruned": "var(--pruned)"}
 
 
-def to_html(report: TransferReport) -> str:
-    """The text of `transfer.html`."""
-    shown = {"notices": bool(report.notices), "checked": bool(report.checks)}
+def to_html(report: TransferReport, cards: Sequence[Card] = ()) -> str:
+    """The text of `transfer.html`; the cards are those of the data."""
+    shown = {
+        "data": bool(cards),
+        "notices": bool(report.notices),
+        "checked": bool(report.checks),
+    }
     layers = [
         [layer.name, layer.kind, f"{layer.parameters:,}", f"{layer.nonzero:,}"]
         for layer in report.layers
@@ -39,6 +47,7 @@ def to_html(report: TransferReport) -> str:
         captions={"training": "The models by epoch"},
         models=model_table(report),
         layers=(["layer", "kind", "weights", "nonzero"], layers),
+        data=data_section(cards),
         notices=report.notices,
         checks=checked_table(report.checks) if report.checks else None,
         checks_note=NOTE,

@@ -11,6 +11,7 @@ from secateur.flows.compress import find_compressed
 from secateur.flows.compress_parameters import CompressParameters
 from secateur.flows.pipeline import look_up
 from secateur.report.compress import CompressReport, compress_markdown
+from secateur.report.data_tables import card_summary
 from tests.flows.conftest import check_names
 
 
@@ -46,6 +47,7 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
         ".secateur.json",
         "compress.json",
         "compress.md",
+        "data.html",
         "model.keras",
         "model.tflite",
         "model_int8.tflite",
@@ -54,6 +56,7 @@ def test_each_step_is_smaller_and_the_final_files_are_written(tmp_path, prefect_
     assert open_model(out / "model_int8.tflite").batch is None
     assert CompressReport.model_validate(json.loads((out / "compress.json").read_text())) == report
     assert (out / "compress.md").read_text() == compress_markdown(report)
+    assert card_summary(report.data_card) in (out / "data.html").read_text()
     assert all(f"| {name} |" in compress_markdown(report) for name in names)
     assert find_compressed(CompressParameters(**given), look_up)
 

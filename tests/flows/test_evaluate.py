@@ -31,6 +31,7 @@ def test_files_of_other_tools_are_measured_alike(foreign, prefect_server):
     assert [each.runtime for each in found] == ["keras", "litert", "onnxruntime"]
     (accuracy,) = {round(each.metrics["accuracy"], 6) for each in found}
     assert 0 < accuracy < 0.5
+    assert {each.data_card.name for each in found} == {"mnist_5k"}
     for each, name in zip(found, ("model.keras", "model.tflite", "model.onnx"), strict=True):
         assert each.bytes.raw == (foreign / name).stat().st_size
         assert all(t.median > 0 for t in each.latency_ms.values())

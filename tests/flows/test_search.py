@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prefect.exceptions import CancelledRun
 
+from secateur.report.data_tables import card_summary
 from secateur.report.search import SearchReport
 from tests.flows.conftest import check_names
 
@@ -53,6 +54,7 @@ def test_the_smallest_model_within_a_drop(searched, tmp_path):
     assert set(report.winner.layers) <= {"dense_1", "dense_2", "logits"}
     assert report.winner.costs["bytes"] < 0.6 * report.dense.costs["bytes"]
     assert report.winner.test.trials == 2
+    assert card_summary(report.data_card) in (out / "search.html").read_text()
     assert len(step.sensitivity.curves) == 3
     page = (out / "search.html").read_text()
     assert "<script src=" not in page
@@ -234,6 +236,7 @@ def test_sensitivity_is_printed_and_drawn(tmp_path, shared_store, capsys, prefec
     assert "bears it worst" in printed
     check_names(out, "sensitivity")
     assert (out / "sensitivity.png").stat().st_size > 5000
+    assert "<title>Data: mnist_5k</title>" in (out / "data.html").read_text()
     (found,) = json.loads((out / "sensitivity.json").read_text())
     assert [curve["layer"] for curve in found["curves"]] == ["dense_1", "dense_2", "logits"]
 

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from secateur.report.data_tables import card_summary
 from secateur.report.sweep import SweepReport
 from tests.flows.conftest import QUICK, check_names
 
@@ -92,6 +93,8 @@ def test_the_page_needs_no_network(swept, tmp_path):
     assert "<script src=" not in page
     assert "<link" not in page
     assert "ratio=0.9" in page
+    (card,) = swept.data_cards
+    assert card_summary(card) in page
 
 
 def test_a_larger_grid_computes_what_is_missing(swept, sweep):
@@ -135,7 +138,7 @@ def test_artifacts_of_a_sweep(ran, sweep):
         keys = {artifact.key for artifact in client.read_artifacts(limit=50)}
     assert run.name == "sweep-mnist_5k-simple_net-ratio"
     assert {"sweep", "mnist_5k"} <= set(run.tags)
-    assert {"pareto", "variants", "sweep"} <= keys
+    assert {"pareto", "variants", "sweep", "data"} <= keys
 
 
 @pytest.mark.slow

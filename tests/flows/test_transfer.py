@@ -63,6 +63,9 @@ def test_zeros_stay_and_a_fresh_start_has_the_same(moved, ran, tmp_path):
     assert written["models"]["transferred"]["metrics"] == ours.metrics
     assert "from scratch" in (tmp_path / "out" / "transfer.md").read_text()
     assert "from scratch" in (tmp_path / "out" / "transfer.html").read_text()
+    assert written["data_card"]["splits"] == report.data_card.splits
+    assert report.data_card.name == "digits"
+    assert "digits: classification of images" in (tmp_path / "out" / "transfer.html").read_text()
     check_names(tmp_path / "out", "transfer")
     check_names(tmp_path / "pruned", "prune")
     assert (tmp_path / "out" / "transfer.png").stat().st_size > 5000

@@ -17,9 +17,20 @@ class _ScikitLearn(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "Four fifths for training, one for testing."}  # noqa: RUF012
     pkg_dir_path = None  # nothing of TFDS's lies beside this file
 
+    def _load(self) -> Any:
+        """All examples, as scikit-learn hands them out."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> list[str]:
+        """What the numbers of an example are called."""
+        return [str(name) for name in self._load().feature_names]
+
     def _read(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of all examples."""
-        raise NotImplementedError
+        loaded = self._load()
+        x, y = loaded.data, loaded.target
+        return x.astype(np.float32), y if y.dtype.kind == "i" else y.astype(np.float32)
 
     def _split_generators(self, dl_manager):
         x, y = self._read()
@@ -66,11 +77,10 @@ class BreastCancer(_ScikitLearn):
             ("features", "label"),
         )
 
-    def _read(self):
+    def _load(self):
         from sklearn.datasets import load_breast_cancer
 
-        x, y = load_breast_cancer(return_X_y=True)
-        return x.astype(np.float32), y
+        return load_breast_cancer()
 
 
 class Wine(_ScikitLearn):
@@ -86,11 +96,10 @@ class Wine(_ScikitLearn):
             ("features", "label"),
         )
 
-    def _read(self):
+    def _load(self):
         from sklearn.datasets import load_wine
 
-        x, y = load_wine(return_X_y=True)
-        return x.astype(np.float32), y
+        return load_wine()
 
 
 class Diabetes(_ScikitLearn):
@@ -106,8 +115,7 @@ class Diabetes(_ScikitLearn):
             ("features", "progression"),
         )
 
-    def _read(self):
+    def _load(self):
         from sklearn.datasets import load_diabetes
 
-        x, y = load_diabetes(return_X_y=True, scaled=False)
-        return x.astype(np.float32), y.astype(np.float32)
+        return load_diabetes(scaled=False)

@@ -62,7 +62,7 @@ def _input(data: Dataset, name: str | None, array: np.ndarray, scale: float | No
         kind = "table"
         if shape[0] <= _FEATURES:
             features = _features(array, _names(data, shape[0]))
-    elif len(shape) == 3 and shape[-1] in (1, 3):
+    elif (len(shape) == 3 and shape[-1] in (1, 3)) or (len(shape) == 2 and array.dtype == np.uint8):
         kind = "image"
     about = data.info if name is None else next(i for i in data.info["inputs"] if i["name"] == name)
     return Input(
@@ -97,7 +97,7 @@ def _features(array: np.ndarray, names: list[str]) -> tuple[Feature, ...]:
 
 def _names(data: Dataset, width: int) -> list[str]:
     """Names of a table's columns as the model gets them; numbers where none are known."""
-    names: list[str] = []
+    names: list[str] = list(data.info["understood"].get("columns") or ())
     for column in data.understood.columns if data.understood else ():
         if column.role != "feature":
             continue
@@ -123,7 +123,8 @@ def _target(data: Dataset, name: str, about: Mapping[str, Any]) -> Target:
     arrays = {s: each[name] if isinstance(each, Mapping) else each for s, each in y.items()}
     if task in ("regression", "multi_label"):
         train = arrays["train"].reshape(len(arrays["train"]), -1)
-        names = known or [str(place) for place in range(train.shape[1])]
+        width = train.shape[1]
+        names = known or (["target"] if width == 1 else [str(place) for place in range(width)])
         return Target(name=name, task=task, ranges=_features(train, list(names)))
     count = 2 if task == "binary" else about["classes"]
     if task == "language_model" or count > _CLASSES:

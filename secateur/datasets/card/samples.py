@@ -57,7 +57,8 @@ def _picture(values: np.ndarray) -> str:
 
     low, high = min(0.0, float(values.min())), max(1.0, float(values.max()))
     pixels = np.round((values - low) / (high - low) * 255).astype(np.uint8)
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    gray = pixels.ndim == 2 or pixels.shape[2] == 1
+    image = Image.fromarray(pixels.reshape(pixels.shape[:2]) if gray else pixels)
     image.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secateur.datasets.understanding import Understanding
 
+FILE = "card.json"
+"""The name of a card in the artifact of a data set."""
+
 
 class _Told(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,3 +83,14 @@ class Card(_Told):
     notices: tuple[str, ...] = Field(description="What was decided, and how to decide else.")
     warnings: tuple[str, ...] = Field(description="What may be wrong with the data.")
     samples: tuple[Sample, ...]
+
+    def without_pictures(self) -> Card:
+        """The same for a report's JSON: null in the place of pictures, which its page has."""
+        images = {each.name for each in self.inputs if each.kind == "image"}
+        samples = [
+            each.model_copy(
+                update={"inputs": {n: None if n in images else v for n, v in each.inputs.items()}}
+            )
+            for each in self.samples
+        ]
+        return self.model_copy(update={"samples": tuple(samples)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from secateur.datasets.dataset import Dataset
 _FEW = 10  # training examples of a class, below which it is near to empty
 _UNEVEN = 10  # times as many examples of the largest class as of the smallest
 _TELLS = 0.98  # share of the rows that one column alone gets right
+_LARGE = 20  # a value that is not scaled
 _BINS = 64
 _ROWS = 20_000  # that are looked at
 
@@ -21,6 +23,13 @@ def warnings(data: Dataset, inputs: Sequence[Input], targets: Sequence[Target]) 
     for target in targets:
         yield from _of_classes(target)
     for about in inputs:
+        largest = max(-about.minimum, about.maximum)
+        if about.kind in ("image", "array") and largest > _LARGE:
+            yield (
+                f"The values of the input{f' {about.name!r}' if about.name else ''} go from "
+                f"{about.minimum:g} to {about.maximum:g} and reach the model as they are, and few "
+                "networks learn well from such; scale them, or store bytes, which become 0 to 1."
+            )
         constant = [each.name for each in about.features if each.minimum == each.maximum]
         if constant:
             yield (
@@ -48,6 +57,9 @@ def _of_classes(target: Target) -> Iterator[str]:
             f"The classes{of} are uneven: {name!r} has {share:.0%} of the training examples, which "
             "is the accuracy of giving it always."
         )
+    bare = Counter(each.name.casefold() for each in target.classes)
+    if alike := [each.name for each in target.classes if bare[each.name.casefold()] > 1]:
+        yield f"Classes{of} differ in capitals alone: {_listed(alike)}."
     lacking = [each.name for each in target.classes if not each.examples["test"]]
     if lacking:
         yield (

@@ -18,6 +18,7 @@ from secateur.datasets.origin import Origin
 from secateur.datasets.places import Place, choose
 from secateur.datasets.raw import ROWS, ArrayWriter, Raw
 from secateur.datasets.sources.about import about
+from secateur.datasets.split_names import in_one
 from secateur.datasets.understanding import Column, Understanding
 
 
@@ -28,8 +29,8 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     """
     found: dict[str, Raw] = {}
     parts: list[tuple[str, str, int]] = []
-    for name, files in place.splits.items():
-        found[name], sizes = _split(files, config, scratch / name)
+    for name, (files, names) in _splits(place).items():
+        found[name], sizes = _split(files, names, config, scratch / name)
         parts += [(file.name, name, size) for file, size in zip(files, sizes, strict=True)]
     understood = Understanding(
         format="npz", files=Origin.of(parts).parts, columns=tuple(_columns(found))
@@ -37,8 +38,21 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     return {name: replace(raw, understood=understood) for name, raw in found.items()}
 
 
-def _split(files: tuple[Path, ...], config: DatasetConfig, stem: Path) -> tuple[Raw, list[int]]:
-    parts = [_file(file, config) for file in files]
+def _splits(place: Place) -> dict[str, tuple[tuple[Path, ...], Mapping[str, str]]]:
+    """The files of each split, and how their arrays are called where all lie in one file."""
+    alone = place.splits.get("train", ()) if len(place.splits) == 1 else ()
+    if len(alone) == 1:
+        with _reading(alone[0]), zipfile.ZipFile(alone[0]) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if splits := in_one(names):
+            return {split: (alone, arrays) for split, arrays in splits.items()}
+    return {split: (files, {}) for split, files in place.splits.items()}
+
+
+def _split(
+    files: tuple[Path, ...], names: Mapping[str, str], config: DatasetConfig, stem: Path
+) -> tuple[Raw, list[int]]:
+    parts = [_file(file, names, config) for file in files]
     joined: tuple[dict, dict] = ({}, {})
     for side in (0, 1):
         for number, (name, first) in enumerate(parts[0][side].items()):
@@ -80,13 +94,15 @@ def _joined(arrays: list[np.ndarray | Member], path: Path) -> np.ndarray:
     return writer.close()
 
 
-def _file(file: Path, config: DatasetConfig) -> tuple[dict, dict]:
+def _file(file: Path, names: Mapping[str, str], config: DatasetConfig) -> tuple[dict, dict]:
     with _reading(file), np.load(file, allow_pickle=False) as archive:
-        features, targets = choose(archive.files, config)
+        own = names or {name: name for name in archive.files}
+        features, targets = choose(list(own), config)
         inputs = {
-            name: Member.of(file, name) or _array(archive[name], name, file) for name in features
+            name: Member.of(file, own[name]) or _array(archive[own[name]], own[name], file)
+            for name in features
         }
-        given = {name: _array(archive[name], name, file) for name in targets}
+        given = {name: _array(archive[own[name]], own[name], file) for name in targets}
     sizes = {name: len(array) for name, array in (inputs | given).items()}
     if 0 in sizes.values():
         raise ValueError(f"{file.name!r} has no examples.")

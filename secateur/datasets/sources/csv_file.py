@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from secateur.datasets.dialect import Dialect, check_end, explain, header
+from secateur.datasets.packed import is_packed, open_bytes
 
 _BLOCKS = (1 << 20, 1 << 24, 1 << 27, (1 << 31) - 1)
 """Bytes that are parsed at a time: a row, and the header, have to fit."""
@@ -33,15 +34,20 @@ def read_csv(file: Path, dialect: Dialect, wanted: Sequence[str]) -> pa.Table:
     for block in _BLOCKS:
         read = pyarrow.csv.ReadOptions(block_size=block, encoding=encoding)
         try:
-            table = pyarrow.csv.read_csv(
-                file, parse_options=parse, convert_options=convert, read_options=read
-            )
+            with open_bytes(file) as opened:
+                table = pyarrow.csv.read_csv(
+                    opened if is_packed(file) else file,
+                    parse_options=parse,
+                    convert_options=convert,
+                    read_options=read,
+                )
             break
         except UnicodeDecodeError as error:
             explain(file, dialect, str(error))
         except (pa.ArrowException, OSError) as error:
             # Whatever is wrong may be that a row is larger than the block.
-            if block < min(_BLOCKS[-1], 4 * file.stat().st_size):
+            largest = _BLOCKS[-1] if is_packed(file) else 4 * file.stat().st_size
+            if block < min(_BLOCKS[-1], largest):
                 continue
             explain(file, dialect, (str(error).strip().splitlines() or ["damaged"])[0].rstrip("."))
     if table.num_rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from secateur.datasets.sources.kinds import missing_texts, numbers
 
+_POINTS = r"^\s*[+-]?[1-9][0-9]{0,2}\.[0-9]{3}\s*$"
 _THOUSANDS = r"^\s*[+-]?[0-9]{1,3}(?:[.,][0-9]{3})+\s*$"
 
 
@@ -52,6 +53,23 @@ def find_decimal(columns: Mapping[str, pa.ChunkedArray], where: Callable[[int], 
             "dataset.decimal ',' if it is the former, or write the numbers without it."
         )
     return ","
+
+
+def three_digits(
+    columns: Mapping[str, pa.ChunkedArray], where: Callable[[int], str]
+) -> Iterator[str]:
+    """Notices on columns of which each number has three digits after a point, and none before 1."""
+    for name, column in columns.items():
+        if not (_flags(column, _POINTS) | missing_texts(column)).all():
+            continue
+        found = _flags(column, _POINTS)
+        if found.any():
+            row = int(found.argmax())
+            yield (
+                f"The column {name!r} holds {column[row].as_py()!r} ({where(row)}) and the like, "
+                "which are read with three decimals; if the point stands between thousands, write "
+                "the numbers without it."
+            )
 
 
 def _flags(column: pa.ChunkedArray, pattern: str) -> np.ndarray:

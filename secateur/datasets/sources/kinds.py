@@ -107,7 +107,8 @@ def parse(column: pa.ChunkedArray, decimal: str) -> Parsed:
         row = int((near & ~found).argmax())
         raise UnreadableError(
             f"holds {column[row].as_py()!r} and the like, which are no numbers with "
-            f"{'a point' if decimal == '.' else 'a comma'} before their decimals",
+            f"{'a point' if decimal == '.' else 'a comma'} before their decimals and nothing "
+            "between thousands",
             row,
         )
     return _text(column, missing)

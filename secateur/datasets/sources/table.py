@@ -12,7 +12,7 @@ from secateur.datasets.missing import refuse_missing
 from secateur.datasets.origin import Origin
 from secateur.datasets.places import Place
 from secateur.datasets.raw import Raw
-from secateur.datasets.sources.decimals import find_decimal
+from secateur.datasets.sources.decimals import find_decimal, three_digits
 from secateur.datasets.sources.kinds import Parsed, UnreadableError, parse, typed
 from secateur.datasets.sources.table_files import Files, read_files
 from secateur.datasets.sources.table_targets import target
@@ -91,6 +91,8 @@ def _decimal(files: Files, config: DatasetConfig) -> tuple[str, list[str]]:
         said.append(
             f"{origin.name} has a comma before the decimals of its numbers (dataset.decimal)."
         )
+    elif files.dialect.delimiter != ",":  # as where a comma stands before decimals
+        said += three_digits(columns, origin.where)
     return decimal, said
 
 
@@ -185,14 +187,19 @@ def _float32(name: str, values: np.ndarray, files: Files) -> np.ndarray:
 
 
 def _rounded(name: str, column: Parsed, files: Files) -> str:
-    """A notice on whole numbers that float32 does not tell apart; empty where there are none."""
+    """A notice on numbers that float32 does not tell apart; empty where there are none.
+
+    A few of many numbers with decimals always become equal; more than a tenth do not by chance.
+    """
     largest = np.abs(column.values.astype(np.float64)).max()
-    if column.kind != "whole number" or largest <= _EXACT:
+    if largest <= _EXACT:
         return ""
     count = len(np.unique(column.values))
     lost = count - len(np.unique(column.values.astype(np.float32)))
+    if column.kind != "whole number" and lost <= count / 10:
+        return ""
     return (
-        f"The column {name!r} of {files.origin.name} holds whole numbers as large as "
+        f"The column {name!r} of {files.origin.name} holds numbers as large as "
         f"{largest:,.0f}, which float32 rounds: {lost:,} of its {count:,} different values become "
         "equal to others; take off what all have in common, if the difference counts."
         if lost

@@ -21,7 +21,9 @@ def test_it_prints_what_was_understood_and_writes_a_page(path, tmp_path, capsys)
     page = tmp_path / "card.html"
     assert main(["data", str(path), "--html", str(page)]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("data.csv: classification of table 2; 44 train, 4 validation, 12 test.")
+    assert text.startswith(
+        "data.csv: classification of rows of 2 numbers; 44 train, 4 validation, 12 test."
+    )
     assert "has a semicolon between its values (dataset.delimiter)" in text
     assert "The column 'kind' alone tells the class" in text
     assert "<title>Data: data.csv</title>" in page.read_text()

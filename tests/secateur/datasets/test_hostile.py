@@ -226,7 +226,7 @@ def test_an_npz_that_claims_more_than_it_holds(tmp_path, refused):
         ("a,b,label\n1,2,0\n1,2,0\n", "has one class alone"),
         ("a,b,label\n1,2,0\n1,2,9999999999\n", "no example of the class 1 "),
         ("a,b,label\n", "has no rows"),
-        ("", "has no label"),
+        ("", "is empty"),
         ("label\n1\n0\n", "has nothing beside the target"),
     ],
 )

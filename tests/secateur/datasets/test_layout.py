@@ -153,7 +153,10 @@ def test_folders_that_can_only_be_classes(names, said, lay):
 def test_what_holds_no_images_is_beside_the_splits_and_told(lay):
     place = find(lay("train/a/1.png", "train/b/1.png", "docs/read.md", "train/notes.txt"))
     assert _names(place) == {"train": ["train"]}
-    assert place.notices == ("Not read, for it holds no images: 'docs'.",)
+    assert place.notices == (
+        "Not read, for it holds no images: 'docs'.",
+        "Not read, for no folder of a class holds it: 'notes.txt'.",
+    )
 
 
 HIDDEN = (
@@ -230,3 +233,24 @@ def test_two_names_for_one_split_are_refused():
     }
     with pytest.raises(ValueError, match="it has 'val' and 'dev', which both are the validation"):
         by_split(["val", "dev"], "it")
+
+
+def test_a_link_from_a_class_to_all_classes_is_not_followed(lay, tmp_path):
+    path = lay("cat/1.png", "dog/2.png")
+    os.symlink(path, tmp_path / "data" / "cat" / "all")
+    os.symlink(tmp_path, tmp_path / "data" / "dog" / "above")
+    for name, own in (("cat", "1.png"), ("dog", "2.png")):
+        assert [file.name for file in files_below(tmp_path / "data" / name)] == [own]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["cat/1.png", "dog/1.png", "3.png", "labels.csv"], "'3.png' and 1 more"),
+        (["train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "notes.txt"], "'notes.txt'"),
+        (["cat/1.png", "dog/1.png", ".DS_Store"], None),
+    ],
+)
+def test_files_beside_the_classes_are_told(names, told, lay):
+    said = (f"Not read, for no folder of a class holds it: {told}.",) if told else ()
+    assert find(lay(*names)).notices == said

@@ -5,12 +5,16 @@ import datetime
 import numpy as np
 import pytest
 
+from secateur.datasets.card.schema import Card, Class, Feature, Input, Sample, Target
+from secateur.datasets.origin import FilePart
+from secateur.datasets.understanding import Column, Understanding
 from secateur.evaluation.schema import Cost, Evaluation, FileSize, LayerCount, Score
 from secateur.explanation.changes import Answers, compare
 from secateur.explanation.histograms import histogram, score_histogram
 from secateur.explanation.schema import Explanation, WeightFacts
 from secateur.proof import Check
 from secateur.report.evidence import Evidence, Origin
+from secateur.report.images import picture_uri
 from secateur.report.record import StageRecord
 from secateur.report.schema import Report
 from secateur.report.sweep import (
@@ -181,7 +185,80 @@ def answers(seed, labels, classes, share=0.8):
 
 
 @pytest.fixture
-def evidence(report):
+def card():
+    """The card of pictures and of a table with names that are markup elsewhere, in 50 classes."""
+    picture = picture_uri(np.full((8, 8, 3), 128, np.uint8))
+    names = [f"<c|{place}>" for place in range(50)]
+    splits = {"train": 1_000, "validation": 0, "test": 50}
+    column = {"minimum": -1.5, "maximum": 2.0, "mean": 0.25, "deviation": 1.0}
+    return Card(
+        name="*<my>* data",
+        task="classification",
+        splits=splits,
+        sources={"train": "train", "validation": "train", "test": None},
+        inputs=(
+            Input(
+                name="pic",
+                kind="image",
+                shape=(8, 8, 3),
+                minimum=0,
+                maximum=1,
+                values="8-bit pictures: 255 becomes 1",
+            ),
+            Input(
+                name="tab",
+                kind="table",
+                shape=(2,),
+                minimum=-1.5,
+                maximum=2,
+                features=[Feature(name="a|<b>", **column), Feature(name="d", **column)],
+            ),
+        ),
+        targets=(
+            Target(
+                name="",
+                task="classification",
+                classes=[Class(name=name, examples=splits) for name in names],
+            ),
+        ),
+        source=Understanding(
+            format="csv",
+            files=[FilePart(name="<d>.csv", split="train", examples=1_050)],
+            delimiter="\t",
+            columns=[
+                Column(name="a|<b>", role="feature", kind="number", minimum=-1.5, maximum=2),
+                Column(name="e", role="left out", why="the index that pandas stored"),
+            ],
+        ),
+        pictures={
+            "pic": {
+                "count": 1_050,
+                "kind": "8-bit",
+                "channels": 3,
+                "modes": {"RGB": 1_000, "CMYK": 50},
+                "sizes": {"8x8": 1_050},
+                "other_sizes": 0,
+                "resized_to": None,
+                "turned_upright": 3,
+                "on_white": 0,
+                "several_frames": 0,
+                "low": 0,
+                "high": 255,
+                "rule": "255 becomes 1",
+            }
+        },
+        duplicates={"within_train": {"examples": 7, "other_target": 2}},
+        notices=("<d>.csv has a tab between its values.",),
+        warnings=("The column 'a|<b>' alone tells the class.",),
+        samples=(
+            Sample(inputs={"pic": picture, "tab": [0.5, -1.5]}, target={"": names[3]}),
+            Sample(inputs={"pic": picture, "tab": [1.0, 2.0]}, target={"": names[4]}),
+        ),
+    )
+
+
+@pytest.fixture
+def evidence(report, card):
     """Everything that a page can show, of a made-up run."""
     weights = {"a|b/kernel": (30, 30), "conv/kernel": (3, 3, 2, 4), "logits/kernel": (20, 5)}
     told = {path: facts(path, shape) for path, shape in weights.items()}
@@ -215,6 +292,7 @@ def evidence(report):
             weights=[found for found, _ in told.values()],
             changes=changes.model_copy(update={"flips": flips}),
         ),
+        card=card,
         pictures=pictures,
         masks=masks,
     )

@@ -14,7 +14,7 @@ from secateur.evaluation.schema import Latency
 from secateur.report.schema import Report, json_schema
 
 COST = ["loss", "metrics", "parameters", "prunable", "nonzero", "flops", "bytes", "latency_ms"]
-ADDED = ["memory", "checks"]
+ADDED = ["memory", "checks", "data_card"]
 
 
 @pytest.fixture
@@ -62,6 +62,7 @@ def test_a_report_has_the_fields_of_the_contract_in_its_order(report):
         "notices",
         "exports",
         "checks",
+        "data_card",
     ]
     assert written["schema"] == 1
     for subject in ("dense", "pruned", "fine_tuned"):
@@ -72,8 +73,9 @@ def test_a_report_has_the_fields_of_the_contract_in_its_order(report):
     assert list(written["stages"][0]) == ["name", "subject", "round", "key", "cached", "seconds"]
 
 
-def test_a_report_fits_the_schema_and_comes_back(make, checks, validate):
-    for report in (make(), make(checks=checks)):
+def test_a_report_fits_the_schema_and_comes_back(make, checks, card, validate):
+    slim = card.without_pictures()
+    for report in (make(), make(checks=checks), make(data_card=slim)):
         validate(json.loads(report.to_json()))
         assert Report.model_validate_json(report.to_json()) == report
 

@@ -76,7 +76,7 @@ def test_a_number_that_gives_the_target_is_told(tmp_path):
     card, _ = _card(tmp_path / "d.npz", tmp_path)
     assert [w for w in card.warnings if "alone gives the target" in w]
     assert len(card.warnings) == 1
-    assert card.targets[0].ranges[0].name == "0"
+    assert card.targets[0].ranges[0].name == "target"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -109,3 +109,53 @@ def test_texts_are_shown_by_their_tokens(tmp_path):
     assert card.inputs[0].lengths == (4, 4, 4)
     assert all(each.inputs[""].startswith("good bfilmb number") for each in card.samples)
     assert "<b>film" not in to_html(card)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3)])
+def test_arrays_of_bytes_are_shown_as_pictures(shape, tmp_path):
+    images = _RANDOM.integers(0, 256, (40, *shape), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x=images, y=np.arange(40) % 2)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
+    known = {bytes(image) for image in images}
+    for sample in card.samples:
+        content = base64.b64decode(sample.inputs[""].partition(",")[2])
+        assert np.asarray(Image.open(io.BytesIO(content))).tobytes() in known
+
+
+@pytest.mark.parametrize(("high", "told"), [(1, False), (255, True), (65535, True)])
+def test_pictures_that_are_not_scaled_are_told(high, told, tmp_path):
+    x = (_RANDOM.random((40, 6, 5, 1)) * high).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(40) % 2)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
+    assert any("reach the model as they are" in each for each in card.warnings) == told
+
+
+def test_classes_and_columns_that_look_like_others_are_told(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "a": _RANDOM.normal(size=60),
+            "Target": np.arange(60) % 2,
+            "label": np.array(["Yes", "yes", "no"])[np.arange(60) % 3],
+        }
+    )
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    card, _ = _card(tmp_path / "d.csv", tmp_path)
+    assert "Classes differ in capitals alone: 'Yes', 'yes'." in card.warnings
+    assert any(each.startswith("'Target' may be meant as a target") for each in card.notices)
+
+
+def test_whole_numbers_beyond_float32_and_what_is_not_finite_are_told(tmp_path):
+    y = np.arange(40) % 2
+    np.savez(tmp_path / "d.npz", x=2**40 + np.arange(80).reshape(40, 2), y=y)
+    card, _ = _card(tmp_path / "d.npz", tmp_path)
+    assert any(f"as large as {2**40 + 79:,}, which float32 rounds" in n for n in card.notices)
+    x = np.ones((40, 3))
+    x[12, 1] = np.nan
+    np.savez(tmp_path / "e.npz", x=x, y=y)
+    with pytest.raises(ValueError, match=r"the first are in example 13 of 'e.npz'"):
+        materialize(DatasetConfig(path=str(tmp_path / "e.npz")), _new(tmp_path / "other"))
+
+
+def _new(folder):
+    folder.mkdir()
+    return folder

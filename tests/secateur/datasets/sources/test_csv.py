@@ -300,3 +300,77 @@ def test_a_lone_column_of_single_words_is_said_to_be_text(tmp_path):
     assert "holds one word in each row ('2020-01-01' and so on) and is read as text" in notice
     path.write_text("day,label\na first day,x\nsecond,y\n")
     assert not _load(path)["train"].understood.notices
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("again", [False, True])
+def test_an_index_of_several_levels_is_no_feature(levels, again, tmp_path):
+    frame = pd.DataFrame({"a": range(20), "b": range(20), "label": ["x", "y"] * 10})
+    indexed = frame.set_index(pd.MultiIndex.from_arrays([np.arange(20)] * levels))
+    path = tmp_path / "d.csv"
+    indexed.to_csv(path)
+    if again:
+        pd.read_csv(path).to_csv(path)
+    raw = _load(path)["train"]
+    np.testing.assert_array_equal(raw.inputs[""], frame[["a", "b"]])
+    assert raw.understood.notices[0].endswith("dataset.features takes it in.")
+
+
+def test_two_columns_of_one_name_are_refused_and_an_unnamed_one_that_is_asked_for(tmp_path):
+    (tmp_path / "d.csv").write_text(",,a,a,label\n0,1,2,3,x\n1,2,3,4,y\n")
+    with pytest.raises(ValueError, match="two columns 'a'"):
+        _load(tmp_path / "d.csv")
+    (tmp_path / "d.csv").write_text(",,a,label\n0,1,2,x\n1,2,3,y\n")
+    assert _load(tmp_path / "d.csv")["train"].inputs[""].tolist() == [[2], [3]]
+    with pytest.raises(ValueError, match="two columns ''"):
+        _load(tmp_path / "d.csv", features=("",))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "'d.csv' is empty"),
+        ("\n\n", "'d.csv' is empty"),
+        ("sep=;\na;label\n1;x\n", "begins with a line 'sep='"),
+        ("sep=,\na,label\n1,x\n", "begins with a line 'sep='"),
+        ("a b label\n1 2 x\n", "only 'a b label'; say .* or by dataset.delimiter what stands"),
+        ("a:label\n1:x\n", "only 'a:label'; say .* or by dataset.delimiter"),
+        ("only\n1\n", "only 'only'; say by dataset.target which of them the model shall give.$"),
+        ("a;label\n1.000,5;x\n2.000,5;y\n", "'1.000,5' and the like, .* between thousands"),
+    ],
+)
+def test_what_is_no_table_is_one_sentence(text, sentence, tmp_path):
+    (tmp_path / "d.csv").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        _load(tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["1.234", "12.345", "123.456"], True),
+        (["1.234", "12.345", "0.456"], False),
+        (["1.234", "12.345", "23.4"], False),
+        (["1234", "12", "123"], False),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [";", ","])
+def test_points_that_may_part_thousands_are_told(values, told, delimiter, tmp_path):
+    rows = "".join(
+        f"{value}{delimiter}{label}\n" for value, label in zip(values, "xyx", strict=True)
+    )
+    (tmp_path / "d.csv").write_text(f"a{delimiter}label\n{rows}")
+    raw = _load(tmp_path / "d.csv")["train"]
+    np.testing.assert_array_equal(raw.inputs[""][:, 0], np.array(values, np.float32))
+    said = any("read with three decimals" in each for each in raw.understood.notices)
+    assert said == (told and delimiter == ";")
+
+
+def test_numbers_that_float32_does_not_tell_apart_are_told(tmp_path):
+    times = 1.7e9 + np.arange(50) * 0.5
+    frame = pd.DataFrame({"when": times, "fine": times - times[0], "label": ["x", "y"] * 25})
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    (said,) = _load(tmp_path / "d.csv")["train"].understood.notices
+    lost = 50 - len(np.unique(times.astype(np.float32)))
+    assert f"{lost} of its 50 different values become equal to others" in said
+    assert "'when'" in said

@@ -96,3 +96,50 @@ def test_the_third_version_of_the_format(tmp_path):
     np.testing.assert_array_equal(
         _load(tmp_path / "data.npz").inputs["x"], [[0, 1], [2, 3], [4, 5]]
     )
+
+
+def _all(path, **config):
+    config = DatasetConfig(path=str(path), **config)
+    check_place(config)
+    return read(find(str(path)), config, path.parent)
+
+
+_KERAS = {"x_train": 40, "y_train": 40, "x_test": 10, "y_test": 10}
+
+
+@pytest.mark.parametrize("form", ["{0}_{1}", "{1}_{0}", "{0}_{2}"])
+def test_splits_in_one_archive_are_those_of_keras(form, tmp_path):
+    random = np.random.default_rng(0)
+    given, named = {}, {}
+    for name, count in _KERAS.items():
+        kind, split = name.split("_")
+        shape = (count, 6, 5) if kind == "x" else (count,)
+        array = random.integers(0, 200 if kind == "x" else 3, shape).astype(np.uint8)
+        given[name] = array
+        named[form.format(kind, split, split.title())] = array
+    np.savez(tmp_path / "mnist.npz", **named)
+    raw = _all(tmp_path / "mnist.npz")
+    assert list(raw) == ["train", "test"]
+    for split, part in raw.items():
+        np.testing.assert_array_equal(part.inputs["x"], given[f"x_{split}"])
+        np.testing.assert_array_equal(part.targets["y"], given[f"y_{split}"])
+    assert [(p.split, p.examples) for p in raw["train"].understood.files] == [
+        ("train", 40),
+        ("test", 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_train", "y_train"),
+        ("x_train", "y_train", "x_test"),
+        ("x_test", "y_test", "x_val", "y_val"),
+        ("x_train", "y_train", "x_test", "y_test", "mean"),
+        ("train", "y_train", "test", "y_test"),
+    ],
+)
+def test_other_names_are_those_of_arrays(names, tmp_path):
+    np.savez(tmp_path / "d.npz", **{name: np.arange(8) % 2 for name in names})
+    with pytest.raises(ValueError, match=f"has no label, target or y, only '{names[0]}'"):
+        _all(tmp_path / "d.npz")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.places import check_place, find
+from secateur.datasets.raw import ROWS
 from secateur.datasets.sources.tfrecord import read
 
 
@@ -160,3 +161,28 @@ def test_bytes_that_are_nothing_known_are_told_with_their_record(tmp_path):
     path = _write(tmp_path / "data.tfrecord", [{"x": [t], "y": [1]} for t in [*texts, b"a longer"]])
     with pytest.raises(ValueError, match=r"nor text in UTF-8 \(the first are in record 2 of"):
         _load(path, tmp_path)
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
+def test_a_file_larger_than_every_block(compression, tmp_path):
+    """The reader's buffer has 256 KB, and so many records are parsed at a time; one has 3 MB."""
+    random = np.random.default_rng(0)
+    count, long = ROWS * 2 + 500, bytes(random.integers(32, 127, 3_000_000, np.uint8))
+    texts = [bytes(random.integers(97, 123, 900, np.uint8)) for _ in range(count)]
+    texts[ROWS + 7] = long
+    lists = random.normal(size=(count, 200)).astype(np.float32)
+    records = [
+        {"text": [t], "x": row.tolist(), "y": [k % 3]}
+        for k, (t, row) in enumerate(zip(texts, lists, strict=True))
+    ]
+    path = _write(tmp_path / "data.tfrecord", records, compression)
+    raw = _load(path, tmp_path)["train"]
+    assert raw.inputs["text"].tolist() == [text.decode() for text in texts]
+    np.testing.assert_array_equal(raw.inputs["x"], lists)
+    assert raw.targets["y"].tolist() == [k % 3 for k in range(count)]
+    cut = tmp_path / "cut.tfrecord"
+    cut.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(
+        ValueError, match=r"'cut.tfrecord' is cut short or damaged after \d+ records"
+    ):
+        _load(cut, tmp_path)
