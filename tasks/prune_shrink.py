@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from secateur.store import Reference, digest_of
 from secateur.tasks.proving import first_examples, proved
 from secateur.tasks.stage import Build, Product, read, stage
@@ -35,7 +37,7 @@ def prune_shrink(
     saved = build.directory / "model.keras"
     save_model(small.model, saved)
     digest = digest_of([content_digest(small.model), small.masks.digest()])
-    given = {"data": data, "masks": small.masks, "checks": small.checks}
+    given: dict[str, Any] = {"data": data, "masks": small.masks, "checks": small.checks}
     said = {
         "notices": [*small.notices, *width_changes(small.widths)],
         "checks": proved(small.model, saved, "after channels were removed", **given),

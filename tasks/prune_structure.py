@@ -77,6 +77,6 @@ def cut_model(
     save_model(pruned.model, saved)
     save_kept(build.directory / "kept.npz", pruned.kept)
     notices = [*pruned.notices, *width_changes(pruned.widths)]
-    given = {"data": data, "masks": zeros or None, "checks": pruned.checks}
+    given: dict[str, Any] = {"data": data, "masks": zeros or None, "checks": pruned.checks}
     checks = proved(pruned.model, saved, "after the cut", **given)
     return Product(digest, {"notices": notices, "checks": checks})

@@ -23,12 +23,20 @@ _FRESH = 1000
 class Start(Protocol):
     """A model that is searched with one pattern: what strategies start from, and what answers."""
 
-    target: TargetConfig
-    """Pattern and scope; how much goes is what is looked for."""
-    sensitivity: Sensitivity
-    """The accuracy with each layer pruned alone."""
-    digest: str
-    """Of the data, the model and all settings that decide what a candidate's outcome is."""
+    @property
+    def target(self) -> TargetConfig:
+        """Pattern and scope; how much goes is what is looked for."""
+        ...
+
+    @property
+    def sensitivity(self) -> Sensitivity:
+        """The accuracy with each layer pruned alone."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of the data, the model and all settings that decide what a candidate's outcome is."""
+        ...
 
     def waypoints(self, order: str, measure: str, timed: bool) -> Waypoints:
         """Targets of falling cost: by `loss` or by `ratio`, with latencies if `timed`."""
@@ -42,10 +50,15 @@ class Start(Protocol):
 class Evaluator(Protocol):
     """Trains and measures for a search."""
 
-    right: np.ndarray
-    """For each validation example whether the dense model is right: booleans, (examples,)."""
-    costs: Mapping[str, float | None]
-    """What the dense model costs, by the names of `Outcome.costs`."""
+    @property
+    def right(self) -> np.ndarray:
+        """For each validation example whether the dense model is right: booleans, (examples,)."""
+        ...
+
+    @property
+    def costs(self) -> Mapping[str, float | None]:
+        """What the dense model costs, by the names of `Outcome.costs`."""
+        ...
 
     def start(self, place: int, first: Sequence[TargetConfig]) -> Start:
         """What the pattern at `place` starts from, after the targets of the patterns before it.
