@@ -13,18 +13,34 @@ from secateur.lazy import submodule
 
 if TYPE_CHECKING:
     from secateur.datasets.encoder import load_encoder
+    from secateur.evaluation.in_process import Evaluated, evaluate
     from secateur.pruning import Pruned, prune
-    from secateur.searching.in_process import Searched, search
+    from secateur.searching.in_process import Searched, search, sensitivity
+    from secateur.structure.printing import inspect
 
 _WHERE = {
+    "Evaluated": "evaluation.in_process",
     "Pruned": "pruning",
     "Searched": "searching.in_process",
+    "evaluate": "evaluation.in_process",
+    "inspect": "structure.printing",
     "load_encoder": "datasets.encoder",
     "prune": "pruning",
     "search": "searching.in_process",
+    "sensitivity": "searching.in_process",
 }
 
-__all__ = ["Pruned", "Searched", "load_encoder", "prune", "search"]
+__all__ = [
+    "Evaluated",
+    "Pruned",
+    "Searched",
+    "evaluate",
+    "inspect",
+    "load_encoder",
+    "prune",
+    "search",
+    "sensitivity",
+]
 
 
 def __getattr__(name: str) -> Any:

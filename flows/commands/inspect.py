@@ -52,17 +52,14 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
             check_file(picture)
         import_tensorflow()
         from secateur.models.build import load_model
-        from secateur.structure.dependency import analyse
-        from secateur.structure.printing import describe, describe_layers, describe_parts
+        from secateur.structure.printing import inspect
 
-        model = load_model(namespace.model)
-        graph = analyse(model, through_normalization=namespace.through_normalization)
-        tables = (
-            describe_layers(model),
-            describe(graph, axes=namespace.axes),
-            describe_parts(model),
+        found = inspect(
+            load_model(namespace.model),
+            axes=namespace.axes,
+            through_normalization=namespace.through_normalization,
         )
-        sys.stdout.write("\n\n".join(tables) + "\n")
+        sys.stdout.write(f"{found}\n")
         if picture is not None:
             from secateur.structure.picture import check_format, draw
 
@@ -70,7 +67,7 @@ def run(namespace: argparse.Namespace, console: Console) -> int:
             name = picture.name
 
             def write(folder: Path) -> None:
-                draw(graph, folder / name)
+                draw(found.graph, folder / name)
 
             replace(picture.parent, f"inspect {name}", write, name)
             console.print(f"Picture: {namespace.picture}", highlight=False, soft_wrap=True)

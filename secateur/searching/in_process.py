@@ -1,4 +1,4 @@
-"""`secateur.search`: a search whose candidates are trained in this process, one after another."""
+"""`secateur.search` and `secateur.sensitivity`: models are trained and measured in this process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from secateur.searching.pattern_search import StepFound
 from secateur.searching.prediction import Predictor
 from secateur.searching.problem import Problem, check_patterns, usual_pattern
 from secateur.searching.schema import Waypoints
-from secateur.searching.sensitivity import sensitivity
+from secateur.searching.sensitivity import sensitivity as measure_sensitivity
 from secateur.searching.sensitivity_config import SensitivityConfig
 from secateur.searching.target_config import SearchTarget
 from secateur.searching.validation import check_labels, costs_of
@@ -148,9 +148,46 @@ def search(
     )
 
 
+def sensitivity(
+    model: keras.Model,
+    data: Any,
+    validation: Any,
+    *,
+    pattern: str = "weight",
+    criterion: str = DEFAULT,
+    seed: int = 0,
+    sensitivity: SensitivityConfig | None = None,
+    **target: Any,
+) -> Sensitivity:
+    """Prunes each layer alone at several ratios, and sees what it does to the accuracy.
+
+    Args:
+        model: A built and compiled classifier; it ends as it was.
+        data: Training data for the scores, as for `secateur.prune`.
+        validation: `(x, y)` as arrays, with one whole-number label for each example.
+        pattern: What goes together: `weight`, N:M, blocks, `channel`, `head` or `layer`.
+        criterion: What a weight is worth; one that gives scores.
+        seed: Of all that is drawn.
+        sensitivity: The ratios, and where a curve ends.
+        **target: Other fields of `secateur.searching.target_config.SearchTarget`.
+
+    Returns:
+        One curve a layer, in the order of the model.
+
+    Raises:
+        ValueError: One sentence on what does not fit.
+    """
+    _check_model(model, criterion)
+    scope = SearchTarget(pattern=(pattern,), **target).targets()
+    unused = BudgetConfig(accuracy_drop=0.0)
+    problem = Problem(unused, "bytes", scope, SearchConfig(), 0, seed=seed, tuning_seed=seed)
+    how = {"criterion": criterion, "epochs": 0, "batch_size": 32}
+    asked = sensitivity or SensitivityConfig()
+    return _Trainer(model, read(data), validation, problem, how, asked).start(0, ()).sensitivity
+
+
 def _check(model: keras.Model, budget: BudgetConfig, minimize: str | None, criterion: str) -> None:
-    if not model.compiled:
-        raise ValueError("A search trains its candidates: call model.compile.")
+    _check_model(model, criterion)
     if budget.accuracy_drop is None and not budget.limits:
         raise ValueError(
             "No budget is given: pass accuracy_drop, such as 0.005, or what the device can hold: "
@@ -166,6 +203,11 @@ def _check(model: keras.Model, budget: BudgetConfig, minimize: str | None, crite
             f"minimize is {minimize!r}, but with {next(iter(budget.limits))} the most accurate "
             "model is looked for; leave minimize out, or pass accuracy_drop."
         )
+
+
+def _check_model(model: keras.Model, criterion: str) -> None:
+    if not model.compiled:
+        raise ValueError("The model is not compiled, so that its loss is not known; call compile.")
     known = BUILT_IN.get(criterion)
     if known is not None and known.kind == "method":
         raise ValueError(
@@ -254,7 +296,7 @@ class _Start:
     @functools.cached_property
     def sensitivity(self) -> Sensitivity:
         asked, given = self._trainer.sensitivity, self._trainer.validation
-        return sensitivity(
+        return measure_sensitivity(
             self._model,
             self._scores,
             self.target,

@@ -5,16 +5,54 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from secateur.evaluation.flops import UnknownFlops, flops, graph_of, nodes_in_order
-from secateur.structure.blocks import parts
-from secateur.structure.dependency import Graph, Group
+from secateur.structure.blocks import Part, parts
+from secateur.structure.dependency import Graph, Group, analyse
 from secateur.structure.wiring import inner_graph
 
 _WIDTH, _NAME = 100, 48
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a model is made of, and what of it can be removed; as text, three tables.
+
+    Attributes:
+        graph: The dependency graph: its groups are the channels and heads that can go.
+        parts: Blocks and layers that can go whole.
+        tables: The layers, the groups, and the parts.
+    """
+
+    graph: Graph
+    parts: list[Part]
+    tables: tuple[str, str, str]
+
+    def __str__(self) -> str:
+        return "\n\n".join(self.tables)
+
+
+def inspect(
+    model: keras.Model, *, axes: bool = False, through_normalization: bool = False
+) -> Inspected:
+    """Looks at what can be removed of a model: `print(secateur.inspect(model))`.
+
+    Args:
+        model: A built Functional or Sequential model.
+        axes: Also list the weights that each group runs through, with the axis.
+        through_normalization: Also cut channels that a LayerNormalization takes its statistics
+            over.
+
+    Raises:
+        ValueError: If the model is subclassed.
+    """
+    graph = analyse(model, through_normalization=through_normalization)
+    tables = (describe_layers(model), describe(graph, axes=axes), describe_parts(model))
+    return Inspected(graph, parts(model), tables)
 
 
 def describe(graph: Graph, *, axes: bool = False) -> str:

@@ -110,3 +110,38 @@ def test_a_validation_without_labels_is_refused(trained, splits):
 def test_a_budget_that_nothing_meets(trained, splits):
     with pytest.raises(RuntimeError, match="no model that was tried keeps the budget"):
         secateur.search(trained, *splits, bytes=1, criterion="magnitude", search=FEW)
+
+
+def test_sensitivity_is_what_masking_one_layer_does(trained, splits):
+    """By hand: the lowest half of one kernel set to zero."""
+    found = secateur.sensitivity(trained, *splits, criterion="magnitude")
+    assert [curve.layer for curve in found.curves] == ["a", "b", "logits"]
+    assert found.accuracy == pytest.approx(_accuracy(trained, splits[1]))
+    layer = trained.get_layer("b")
+    before = np.array(layer.kernel)
+    low = np.argsort(np.abs(before), axis=None)[: before.size // 2]
+    masked = before.copy()
+    masked.reshape(-1)[low] = 0
+    layer.kernel.assign(masked)
+    (point,) = [p for p in found.curves[1].points if p.ratio == 0.5]
+    assert point.accuracy == pytest.approx(_accuracy(trained, splits[1]))
+    layer.kernel.assign(before)
+
+
+def test_evaluate_measures_and_counts(trained, splits):
+    found = secateur.evaluate(trained, splits[1])
+    assert found.metrics["accuracy"] == pytest.approx(_accuracy(trained, splits[1]))
+    assert found.parameters == trained.count_params()
+    assert found.prunable == sum(layer.kernel.numpy().size for layer in trained.layers)
+    assert found.flops == total_flops(trained)
+    half = secateur.prune(trained, ratio=0.5, criterion="magnitude").model
+    assert secateur.evaluate(half).sparsity == pytest.approx(0.5, abs=0.01)
+    assert "zero" in str(found)
+    with pytest.raises(ValueError, match="compiled model"):
+        secateur.evaluate(keras.Sequential([keras.Input((8,)), L.Dense(4)]), splits[1])
+
+
+def test_inspect_shows_what_can_go(trained):
+    found = secateur.inspect(trained)
+    assert [group.channels for group in found.graph.groups] == [24, 16]
+    assert "logits" in str(found)
