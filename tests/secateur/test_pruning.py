@@ -274,6 +274,7 @@ def test_importing_secateur_imports_no_tensorflow():
         secateur.prunes  # noqa: B018
 
 
+@pytest.mark.slow
 def test_the_example_in_the_readme(tmp_path, monkeypatch, capsys):
     text = README.read_text()
     section = text[text.index("## In a notebook") :]
@@ -286,6 +287,9 @@ def test_the_example_in_the_readme(tmp_path, monkeypatch, capsys):
     dense, tuned = (pruned.metrics[subject]["accuracy"] for subject in ("dense", "fine_tuned"))
     assert tuned > dense - 0.05
     assert str(pruned) in capsys.readouterr().out
+    smaller, model = names["smaller"].model, names["model"]
+    assert smaller.layers[0].units == model.layers[0].units / 2
+    assert names["found"].outcome.costs["bytes"] < names["found"].dense["bytes"]
     loaded = keras.saving.load_model(tmp_path / "pruned.keras")
     total = sum(w.variable.shape.num_elements() for w in prunable_weights(loaded))
     nonzero = sum(np.count_nonzero(w.variable.numpy()) for w in prunable_weights(loaded))
