@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -75,8 +76,17 @@ def _read(model: keras.Model, path: Path) -> keras.Model:
         for layer in (model, *model._flatten_layers())
         if not type(layer).__module__.startswith("keras.")
     }
-    with keras.saving.custom_object_scope(own):
-        return keras.saving.load_model(path, compile=False)
+    try:
+        with keras.saving.custom_object_scope(own):
+            return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever its readers do
+        last = [line.strip() for line in str(error).splitlines() if line.strip()][-1:]
+        why = textwrap.shorten(last[0] if last else type(error).__name__, 160)
+        raise ProofError(
+            f"The file {path.name} of '{model.name}' cannot be read again ({why}); give layers of "
+            "your own a get_config() from which they can be built, and functions a name that is "
+            "registered with keras.saving."
+        ) from error
 
 
 def _same_weights(model: keras.Model, read: keras.Model, name: str) -> None:
@@ -139,8 +149,9 @@ def _compared(model: Any, read: Any, x: Any, name: str) -> float | None:
     where = f"from the layer '{layer}' on" if layer else "in its outputs"
     raise ProofError(
         f"The file {name} of '{model.name}' computes something else than the model, {where} (by "
-        f"{worst:.3g} of the largest value): a layer does not save all that it holds; give it "
-        "save_own_variables() and load_own_variables()."
+        f"{worst:.3g} of the largest value): it does not save all that it holds; give a layer of "
+        "your own save_own_variables() and load_own_variables(), and no entry of a vocabulary a "
+        "line break."
     )
 
 
