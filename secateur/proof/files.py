@@ -13,7 +13,7 @@ import numpy as np
 
 from secateur.proof.comparing import CHANCE, EXACT, difference, first_layer
 from secateur.proof.copies import placed
-from secateur.proof.examples import examples_for, outputs
+from secateur.proof.examples import Examples, examples_for, outputs
 from secateur.proof.masks import prove_masks
 from secateur.proof.record import Check, ProofError
 
@@ -52,7 +52,7 @@ def prove_saved(
     given, worst = examples_for(model, data), 0.0
     shown = "; no example could be made for its inputs"
     if given is not None:
-        found = _compared(model, read, given.x, path.name)
+        found = _compared(model, read, given, path.name)
         shown = "" if given.real else " (on generated examples)"
         worst, shown = (0.0, f"; {CHANCE}") if found is None else (found, shown)
     if shown[:1] != ";":
@@ -121,7 +121,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
-def _compared(model: Any, read: Any, x: Any, name: str) -> float | None:
+def _compared(model: Any, read: Any, on: Examples, name: str) -> float | None:
     """The largest difference of outputs; None of a model that gives something else each time."""
     seeds = [
         {path: v for path, v in placed(m) if v.name == "seed_generator_state"}
@@ -134,16 +134,15 @@ def _compared(model: Any, read: Any, x: Any, name: str) -> float | None:
         drawn = {}
 
     def ours() -> Any:
-        return outputs(read, x, drawn)[0]
+        return outputs(read, on.x, drawn)[0]
 
     def theirs() -> Any:
-        return outputs(model, x)[0]
+        return outputs(model, on.x)[0]
 
-    given = theirs()
-    worst = difference(ours(), given)
+    worst = difference(ours(), on.gives[0])
     if worst <= EXACT:
         return worst
-    if difference(theirs(), given) > EXACT:
+    if difference(theirs(), on.gives[0]) > EXACT:
         return None
     layer = first_layer(model, read, theirs, ours, EXACT)
     where = f"from the layer '{layer}' on" if layer else "in its outputs"
