@@ -146,6 +146,12 @@ def _run(
         _ = run.losses  # refuses a missing loss before any work
     with unchanged(model), told():
         raw = function(run)
+    if known.loss and raw and not any(np.any(values) for values in raw.values()):
+        raise ValueError(
+            f"The criterion {criterion!r} gives every weight the score 0, by which none can be "
+            "chosen: the loss does not change with any of them on these data (are all sample "
+            "weights 0, or all gradients cut off?)."
+        )
     if known.loss and (names := _adding(model)):
         run.note(
             f"The layers {', '.join(names)} add losses of their own (regularizers, add_loss): "

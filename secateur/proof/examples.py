@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 import keras
@@ -21,11 +22,13 @@ class Examples(NamedTuple):
         x: As the model takes them.
         count: How many examples.
         real: Whether they are the user's; else they were generated.
+        gives: What the model gives for them in inference, and the state that it would leave behind.
     """
 
     x: Any
     count: int  # type: ignore[assignment]
     real: bool
+    gives: Any = None
 
 
 def examples_for(model: keras.Model, data: Any = None) -> Examples | None:
@@ -37,18 +40,9 @@ def examples_for(model: keras.Model, data: Any = None) -> Examples | None:
     """
     candidates = [*_real(data, _batch(model)), *_generated(model)]
     for candidate in candidates:
-        if runs(model, candidate.x):
-            return candidate
+        with contextlib.suppress(Exception):  # whatever a model raises at what it does not take
+            return candidate._replace(gives=outputs(model, candidate.x))
     return None
-
-
-def runs(model: keras.Model, x: Any) -> bool:
-    """Whether a model takes these inputs."""
-    try:
-        outputs(model, x)
-    except Exception:  # whatever a model raises at inputs that it does not take
-        return False
-    return True
 
 
 def outputs(model: keras.Model, x: Any, values: Any = None, training: bool = False) -> Any:

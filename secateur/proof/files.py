@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from secateur.proof.comparing import CHANCE, EXACT, difference, first_layer
 from secateur.proof.copies import placed
-from secateur.proof.examples import examples_for, outputs
+from secateur.proof.examples import Examples, examples_for, outputs
 from secateur.proof.masks import prove_masks
 from secateur.proof.record import Check, ProofError
 
@@ -51,7 +52,7 @@ def prove_saved(
     given, worst = examples_for(model, data), 0.0
     shown = "; no example could be made for its inputs"
     if given is not None:
-        found = _compared(model, read, given.x, path.name)
+        found = _compared(model, read, given, path.name)
         shown = "" if given.real else " (on generated examples)"
         worst, shown = (0.0, f"; {CHANCE}") if found is None else (found, shown)
     if shown[:1] != ";":
@@ -75,8 +76,17 @@ def _read(model: keras.Model, path: Path) -> keras.Model:
         for layer in (model, *model._flatten_layers())
         if not type(layer).__module__.startswith("keras.")
     }
-    with keras.saving.custom_object_scope(own):
-        return keras.saving.load_model(path, compile=False)
+    try:
+        with keras.saving.custom_object_scope(own):
+            return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever its readers do
+        last = [line.strip() for line in str(error).splitlines() if line.strip()][-1:]
+        why = textwrap.shorten(last[0] if last else type(error).__name__, 160)
+        raise ProofError(
+            f"The file {path.name} of '{model.name}' cannot be read again ({why}); give layers of "
+            "your own a get_config() from which they can be built, and functions a name that is "
+            "registered with keras.saving."
+        ) from error
 
 
 def _same_weights(model: keras.Model, read: keras.Model, name: str) -> None:
@@ -111,7 +121,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
-def _compared(model: Any, read: Any, x: Any, name: str) -> float | None:
+def _compared(model: Any, read: Any, on: Examples, name: str) -> float | None:
     """The largest difference of outputs; None of a model that gives something else each time."""
     seeds = [
         {path: v for path, v in placed(m) if v.name == "seed_generator_state"}
@@ -124,23 +134,23 @@ def _compared(model: Any, read: Any, x: Any, name: str) -> float | None:
         drawn = {}
 
     def ours() -> Any:
-        return outputs(read, x, drawn)[0]
+        return outputs(read, on.x, drawn)[0]
 
     def theirs() -> Any:
-        return outputs(model, x)[0]
+        return outputs(model, on.x)[0]
 
-    given = theirs()
-    worst = difference(ours(), given)
+    worst = difference(ours(), on.gives[0])
     if worst <= EXACT:
         return worst
-    if difference(theirs(), given) > EXACT:
+    if difference(theirs(), on.gives[0]) > EXACT:
         return None
     layer = first_layer(model, read, theirs, ours, EXACT)
     where = f"from the layer '{layer}' on" if layer else "in its outputs"
     raise ProofError(
         f"The file {name} of '{model.name}' computes something else than the model, {where} (by "
-        f"{worst:.3g} of the largest value): a layer does not save all that it holds; give it "
-        "save_own_variables() and load_own_variables()."
+        f"{worst:.3g} of the largest value): it does not save all that it holds; give a layer of "
+        "your own save_own_variables() and load_own_variables(), and no entry of a vocabulary a "
+        "line break."
     )
 
 

@@ -67,7 +67,7 @@ def prove_statistics(
 
 @contextlib.contextmanager
 def _outputs(sums: dict[int, list[Any]]) -> Iterator[None]:
-    """Sums up count, z and z² of what the layers give, z = (output - β) / γ."""
+    """Sums up count, y and y² of what the layers give."""
     kind = keras.layers.BatchNormalization
     original = kind.__call__
 
@@ -94,20 +94,21 @@ def _count(layer: Any, given: Any, mask: Any, total: list[Any]) -> None:
     rows = np.swapaxes(values, layer.axis, -1).reshape(-1, values.shape[layer.axis])
     if mask is not None:
         rows = rows[np.ravel(keras.ops.convert_to_numpy(mask)).astype(bool)]
-    z = (rows - _vector(layer.beta, 0.0)) / np.where(_gamma(layer) == 0, 1.0, _gamma(layer))
-    total[0] += len(z)
-    total[1] = total[1] + z.sum(axis=0)
-    total[2] = total[2] + (z**2).sum(axis=0)
+    total[0] += len(rows)
+    total[1] = total[1] + rows.sum(axis=0)
+    total[2] = total[2] + np.einsum("ij,ij->j", rows, rows)
 
 
 def _off(layer: Any, count: int, total: Any, squares: Any) -> float:
-    """The largest difference of mean (from 0) and variance (from v / (v + ε)) of z."""
+    """The largest difference of mean (from 0) and variance (from v / (v + ε)) of (y - β) / γ."""
     if not count:
         return float("inf")
-    mean = total / count
+    gamma = np.where(_gamma(layer) == 0, 1.0, _gamma(layer))
+    mean = (total / count - _vector(layer.beta, 0.0)) / gamma
+    variance = (squares / count - (total / count) ** 2) / gamma**2
     claimed = np.asarray(keras.ops.convert_to_numpy(layer.moving_variance), np.float64)
     wanted = claimed / (claimed + layer.epsilon)
-    off = np.maximum(np.abs(mean), np.abs(squares / count - mean**2 - wanted))
+    off = np.maximum(np.abs(mean), np.abs(variance - wanted))
     return float(np.max(np.where(_gamma(layer) == 0, 0.0, off), initial=0.0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from secateur.graph.attributes import own_steps
 from secateur.graph.copying import fresh
 
 _AFTER = (
@@ -39,6 +40,11 @@ def replace_head(model: keras.Model, outputs: int) -> tuple[keras.Model, str]:
         raise HeadError(
             f"{model.name!r} is a subclassed model, whose head cannot be found; give a Functional "
             "or Sequential model."
+        )
+    if own := own_steps(type(model)):
+        raise HeadError(
+            f"{model.name!r} has a {own[0]} of its own, which a model with another head would not "
+            "use; give a plain keras.Model of the same layers."
         )
     if len(model.outputs) != 1:
         raise HeadError(

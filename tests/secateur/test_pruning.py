@@ -328,6 +328,12 @@ def test_stateful_layers_are_refused_where_examples_are_looked_at():
     assert pruned.sparsity == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("criterion", ["gradient", "snip", "activation", "movement"])
+def test_scores_that_are_all_zero_choose_nothing(data, criterion):
+    with pytest.raises(ValueError, match="every weight the score 0"):
+        secateur.prune(network(), (*data, np.zeros(240)), ratio=0.5, criterion=criterion)
+
+
 def test_losses_that_layers_add_are_told(data):
     i = keras.Input((10,))
     y = L.Dense(4, kernel_regularizer="l2", name="regular")(i)

@@ -72,6 +72,16 @@ def test_what_has_no_head_is_refused():
         replace_head(Own(), 3)
 
 
+def test_a_way_to_train_that_would_be_lost_is_refused():
+    class Own(keras.Model):
+        def compute_loss(self, *given, **named):
+            return super().compute_loss(*given, **named)
+
+    inputs = keras.Input((4,))
+    with pytest.raises(HeadError, match="compute_loss of its own"):
+        replace_head(Own(inputs, keras.layers.Dense(3)(inputs)), 2)
+
+
 def test_masks_are_the_zeros_of_the_body():
     new, head = replace_head(_net(), 3)
     new.get_layer("head").kernel.assign(np.zeros((5, 3)))
