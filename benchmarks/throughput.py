@@ -16,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks.readme import replace_section
@@ -32,12 +33,14 @@ class Side:
         environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
         if side == "before":
             side, environment["TF_ENABLE_ONEDNN_OPTS"] = "dense", "0"
+        self.arguments = (side, model)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `end`)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.throughput_side", side, model],
+            [sys.executable, "-m", "benchmarks.throughput_side", *self.arguments],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
         )
 
@@ -46,12 +49,22 @@ class Side:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        print("on", file=stdin, flush=True)
-        return float(stdout.readline())
+        try:
+            print("on", file=stdin, flush=True)
+            told = stdout.readline()
+        except BrokenPipeError:
+            told = ""
+        if told:
+            return float(told)
+        code = self._process.wait()
+        self._said.seek(0)
+        words = self._said.read().decode(errors="replace")[-2000:]
+        raise SystemExit(f"A side died with exit code {code}: {' '.join(self.arguments)}\n{words}")
 
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._said.close()
 
 
 def speeds(model: str, turns: int) -> dict[str, list[float]]:

@@ -58,6 +58,25 @@ def prefect_server() -> Iterator[Callable[[], None]]:
         server.stop()
 
 
+def named_server() -> str:
+    """The address of the server that PREFECT_API_URL names, for a command that needs one.
+
+    Raises:
+        ValueError: One sentence: it names none.
+        ServerError: One sentence: nobody answers there.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    api = PREFECT_API_URL.value()
+    if not api:
+        raise ValueError(
+            "PREFECT_API_URL is not set; set it to the address of your server, such as "
+            "http://127.0.0.1:4200/api."
+        )
+    check_server(api)
+    return api
+
+
 def check_server(api: str) -> None:
     """Asks the server at `api` whether it is well.
 

@@ -23,21 +23,11 @@ def add(commands) -> None:
 
 def run(namespace: argparse.Namespace, console: Console) -> int:
     """Deploys them."""
-    from prefect.settings import PREFECT_API_URL
-
-    from secateur.flows.server import ServerError, check_server
-
-    # The only way up the house: the command line knows what is deployed.
+    from secateur.flows.server import ServerError, named_server
     from secateur.flows.serving.deploy import deploy
 
-    api = PREFECT_API_URL.value()
     try:
-        if not api:
-            raise ValueError(
-                "PREFECT_API_URL is not set; set it to the address of your server, such as "
-                "http://127.0.0.1:4200/api."
-            )
-        check_server(api)
+        named_server()
         for name in deploy():
             console.print(name, highlight=False, markup=False)
     except ValueError as error:

@@ -32,7 +32,6 @@ def add(commands) -> None:
 
 def run(namespace: argparse.Namespace, console: Console) -> int:
     """Serves until Ctrl-C."""
-    # The only way up the house: the command line knows what is served.
     from secateur.flows.server import ServerError
     from secateur.flows.serving.serve import serve
 

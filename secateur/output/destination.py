@@ -30,7 +30,7 @@ class Destination:
     inputs: tuple[Input, ...] = field(default=())
 
     def check(self) -> None:
-        """Makes the folder, and refuses one in which something of the user's would be lost.
+        """Refuses a folder in which something of the user's would be lost, or that is unfit.
 
         Raises:
             ValueError: One sentence: it is no folder for results, or another run writes into it;
@@ -50,16 +50,25 @@ class Destination:
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[None]:
-        """Checks the folder, and keeps other runs out of it.
+        """Makes and checks the folder, and keeps other runs out of it.
+
+        What it made and nothing was written into is gone afterwards.
 
         Raises:
             ValueError: As `check`.
         """
-        folder = check_folder(self.folder)
-        check_inputs(folder, self.names, [*self.inputs, *store_input()])
-        with held(folder):
-            _check_names(folder, self.names)
-            yield
+        real = Path(os.path.realpath(locate(self.folder)))
+        made = [place for place in (real, *real.parents) if not os.path.exists(place)]
+        try:
+            folder = check_folder(self.folder)
+            check_inputs(folder, self.names, [*self.inputs, *store_input()])
+            with held(folder):
+                _check_names(folder, self.names)
+                yield
+        finally:
+            with contextlib.suppress(OSError):  # the first that holds something ends it
+                for place in made:
+                    place.rmdir()
 
 
 def check_file(path: Path) -> None:

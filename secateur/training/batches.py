@@ -21,7 +21,8 @@ def ordered(split: Split, batch_size: int, indices: np.ndarray | None = None) ->
         chosen = tf.data.Dataset.range(len(split))
     else:
         chosen = tf.data.Dataset.from_tensor_slices(indices)
-    return chosen.batch(batch_size).map(_gather(split), **_threads(split)).prefetch(2)
+    batches = chosen.batch(batch_size).map(_gather(split), **_threads(split)).prefetch(2)
+    return batches.with_options(_OPTIONS)
 
 
 def calibration(split: Split, examples: int | None, seed: int) -> Any:
@@ -85,10 +86,17 @@ def shuffled(
         .flat_map(batches)
         .apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
         .prefetch(4)
+        .with_options(_OPTIONS)
     )
 
 
+_OPTIONS = tf.data.Options()
+# TensorFlow 2.21's tuner often misses that an iterator ends, and then holds up the end of an epoch
+# for as long as it last slept: as long as the epoch was, up to a minute.
+_OPTIONS.autotune.enabled = False
+
 _THREADS = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+"""Without the tuner, as many calls as the processor has threads."""
 
 
 def _threads(split: Split) -> dict[str, Any]:

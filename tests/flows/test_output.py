@@ -69,12 +69,15 @@ def refused(model, tmp_path, capsys, monkeypatch):
         (CompressParameters, {}),
     ],
 )
-def test_the_check_makes_the_folder_at_home(parameters, needed, tmp_path, monkeypatch):
+def test_a_tilde_is_the_home_folder(parameters, needed, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     parameters(**needed, output="~/results").check()
-    assert (tmp_path / "home" / "results").is_dir()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "results").write_text("")
+    with pytest.raises(ValueError, match="which is a file"):
+        parameters(**needed, output="~/results").check()
     assert not list((tmp_path / "here").iterdir())
 
 

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from secateur.importance.names import BUILT_IN
 from secateur.store import source_digest
+from tests.tasks.one_stage import one_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _run(stage, *calls, **environment):
     """Runs a stage in a process of its own; checks what it imported; returns its references."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.tasks.one_stage"],
-        input=json.dumps({"stage": stage, "calls": calls}),
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    references, files = one_stage(stage, list(calls), {**os.environ, **environment})
     closure = source_digest(ROOT / "tasks" / f"{stage}.py", ROOT).files
-    imported = {Path(file).resolve(): name for name, file in answer["files"].items()}
+    imported = {Path(file).resolve(): name for name, file in files.items()}
     assert ROOT / "tasks" / f"{stage}.py" in imported
     missed = sorted(imported[file] for file in imported.keys() - set(closure))
     assert missed == [], f"the key of {stage} misses code that it runs"
-    return answer["references"]
+    return references
 
 
 @pytest.mark.slow

@@ -38,12 +38,34 @@ def _refused(folder: Path, inputs=()) -> str:
 
 def test_a_new_folder_an_empty_one_and_one_with_other_files_are_taken(tmp_path, ours):
     Destination(tmp_path / "a" / "b", NAMES).check()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    Destination(tmp_path / "a" / "b", NAMES).check()
     assert os.listdir(tmp_path / "a" / "b") == []
     (tmp_path / "a" / "b" / "notes.txt").write_text("mine")
     Destination(tmp_path / "a" / "b", NAMES).check()
     (ours / "models" / "mine.txt").write_text("mine")
     Destination(ours, NAMES).check()
     assert os.listdir(tmp_path / "a" / "b") == ["notes.txt"]
+
+
+def test_what_it_made_for_nothing_is_gone_again(tmp_path):
+    def destination(path):
+        return Destination(path, NAMES)
+
+    def fails():
+        with destination(tmp_path / "a" / "b").claim():
+            assert (tmp_path / "a" / "b").is_dir()
+            raise ZeroDivisionError
+
+    destination(tmp_path / "a" / "b").check()
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    destination(tmp_path / "empty").check()
+    with destination(tmp_path / "a" / "c").claim():
+        (tmp_path / "a" / "c" / "x").write_text("")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "c", "empty", "x"]
 
 
 def test_a_foreign_file_or_folder_is_refused_by_name(tmp_path):

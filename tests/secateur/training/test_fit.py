@@ -46,6 +46,13 @@ def _fit(model, epochs, folder=None, train=None, **options):
     return fit(model, train or _split(), _split(10, 1), config, checkpoints=folder, **options)
 
 
+def test_no_tuner_holds_up_the_end_of_an_epoch():
+    """It sleeps for up to a minute and misses that it is over; no thread of it may be there."""
+    split = _split(21)
+    for batches in (shuffled(split, 8, seed=3, epoch=tf.Variable(0)), ordered(split, 8)):
+        assert batches.options().autotune.enabled is False
+
+
 def test_every_epoch_sees_every_example_once_in_an_order_of_its_own():
     split = _split(21)
     epoch = tf.Variable(0)
