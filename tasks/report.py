@@ -21,7 +21,7 @@ from secateur.report.worth import learnt_nothing
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
-from secateur.tasks.data_card import data_of, feeding_files, show_cards, slim_card
+from secateur.tasks.data_card import data_of, feeding_files, slim_card
 from secateur.tasks.evidence import evidence_of
 from secateur.tasks.exported import records, with_exports
 from secateur.tasks.said import checks_of, notices_of
@@ -69,7 +69,6 @@ def report(
     get_run_logger().info(summary(written))
     with shown_only():
         _show_in_ui(written, evidence, output)
-    show_cards(filter(None, [evidence.card]))
     _announce(written, bar, output, _evaluation(evaluations["fine_tuned"]).higher)
     return written
 
