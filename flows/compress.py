@@ -19,6 +19,7 @@ from secateur.output import OutputFolder
 from secateur.report.compress import CompressReport
 from secateur.store import Reference
 from secateur.tasks.compress_report import compress_report
+from secateur.tasks.data_card import show_data
 from secateur.tasks.deadline import deadline as until
 from secateur.tasks.evaluate import evaluate
 from secateur.tasks.export import export
@@ -142,7 +143,7 @@ def compress(
     )
     parameters.check()
     with parameters.destination().claim(), pinned(), until(deadline):
-        run, done = stage_runner(parameters.channels())
+        run, done = stage_runner(parameters.channels(), loaded=show_data)
         wired = wire_compress(parameters, run)
         given = parameters.model_dump(mode="json")
         return compress_report(given, done, wired._asdict(), parameters.channels().output)

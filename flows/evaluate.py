@@ -9,7 +9,7 @@ from prefect import flow
 
 from secateur.datasets.config import DatasetConfig
 from secateur.flows.evaluate_parameters import EvaluateParameters
-from secateur.tasks.data_card import card_of, show_cards
+from secateur.tasks.data_card import show_data, slim_card
 from secateur.tasks.evaluate_file import evaluate_file
 from secateur.tasks.load_data import load_data
 from secateur.tasks.pinned import pinned
@@ -41,10 +41,9 @@ def evaluate(
     parameters.check()
     with pinned():
         data = load_data(dataset=dataset)
-        card = card_of(data)
-        show_cards([card])
+        show_data(data)
         result = found(evaluate_file(data=data, path=str(parameters.path)))
-    return result.model_copy(update={"data_card": card.without_pictures()})
+    return result.model_copy(update={"data_card": slim_card(data)})
 
 
 def found(result: StageResult) -> FileEvaluation:

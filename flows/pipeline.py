@@ -12,6 +12,7 @@ from secateur.sparsity.schedule import rounds
 from secateur.store import Reference
 from secateur.tasks.check import check
 from secateur.tasks.correct import correct
+from secateur.tasks.data_card import show_data
 from secateur.tasks.evaluate import evaluate
 from secateur.tasks.explain import explain
 from secateur.tasks.export import export
@@ -253,9 +254,17 @@ def _is_method(p: PruneParameters) -> bool:
 
 
 def stage_runner(
-    p: PruneParameters, refresh: Collection[str] = ()
+    p: PruneParameters,
+    refresh: Collection[str] = (),
+    loaded: Callable[[StageResult], None] | None = None,
 ) -> tuple[Callable[..., StageResult], list[StageResult]]:
-    """A function that runs stages, for the `wire` functions, and the list of what they gave."""
+    """A function that runs stages, for the `wire` functions, and the list of what they gave.
+
+    Args:
+        p: Resolved parameters.
+        refresh: Stages to run again though their results are in the store.
+        loaded: Called with the data as soon as they are loaded.
+    """
     done: list[StageResult] = []
 
     def run(stage: Stage, **arguments) -> StageResult:
@@ -265,6 +274,8 @@ def stage_runner(
             check(arguments["data"], p.model, p.target, regularizers, trainings, p.objective)
         result = stage(refresh=stage.name in refresh, **arguments)
         done.append(result)
+        if loaded and stage is load_data:
+            loaded(result)
         return result
 
     return run, done
@@ -279,7 +290,8 @@ def run_stages(p: PruneParameters, refresh: Collection[str] = (), through=wire) 
         through: `wire`, `wire_explained`, or one that stops earlier; the outcome then has no
             evaluations.
     """
-    run, done = stage_runner(p, refresh)
+    alone = through is wire_explained  # and no trial of many
+    run, done = stage_runner(p, refresh, show_data if alone else None)
     last = through(p, run)
     if through in (wire, wire_explained):
         final, evaluations, exports, *explanation = last

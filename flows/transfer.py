@@ -21,6 +21,7 @@ from secateur.report.transfer import TransferReport
 from secateur.sparsity.config import TargetConfig
 from secateur.store import Reference
 from secateur.tasks.approval import approved, check_approval, rejected
+from secateur.tasks.data_card import show_data
 from secateur.tasks.deadline import deadline as until
 from secateur.tasks.evaluate import evaluate
 from secateur.tasks.fine_tune import fine_tune
@@ -205,6 +206,8 @@ def transfer(
 
     def run(stage: Stage, **arguments) -> StageResult:
         done.append(stage(**arguments))
+        if stage is load_data:
+            show_data(done[-1])
         return done[-1]
 
     with p.destination().claim(), pinned(), until(deadline):

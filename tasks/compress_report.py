@@ -17,7 +17,7 @@ from secateur.output import replace
 from secateur.report.compress import CompressReport, Step, compress_markdown
 from secateur.report.data import to_html
 from secateur.store import Reference
-from secateur.tasks.data_card import card_of, data_of, feeding_files, show_cards
+from secateur.tasks.data_card import card_of, data_of, feeding_files
 from secateur.tasks.exported import records
 from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
@@ -79,7 +79,6 @@ def compress_report(
 
     replace(output, "compress", write, last="compress.json")
     create_markdown_artifact(text, key="compress", description="The steps of the compression")
-    show_cards([card])
     return report
 
 

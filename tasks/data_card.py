@@ -47,6 +47,11 @@ def faces_of(*data: Reference) -> DataFaces:
     return DataFaces([card_of(each) for each in data], feeding)
 
 
+def show_data(*data: Reference) -> None:
+    """Shows the cards of data sets in the Prefect UI."""
+    show_cards(map(card_of, data))
+
+
 def show_cards(cards: Iterable[Card]) -> None:
     """Shows cards in the Prefect UI; a run goes on without."""
     with shown_only():

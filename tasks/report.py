@@ -17,10 +17,11 @@ from secateur.report.files import write_results
 from secateur.report.markdown import lost_examples, to_markdown
 from secateur.report.schema import Report
 from secateur.report.tables import layer_table, summary
+from secateur.report.worth import learnt_nothing
 from secateur.store import Reference
 from secateur.tasks.announce import announce
 from secateur.tasks.connection import shown_only
-from secateur.tasks.data_card import data_of, feeding_files, show_cards, slim_card
+from secateur.tasks.data_card import data_of, feeding_files, slim_card
 from secateur.tasks.evidence import evidence_of
 from secateur.tasks.exported import records, with_exports
 from secateur.tasks.said import checks_of, notices_of
@@ -68,7 +69,6 @@ def report(
     get_run_logger().info(summary(written))
     with shown_only():
         _show_in_ui(written, evidence, output)
-    show_cards(filter(None, [evidence.card]))
     _announce(written, bar, output, _evaluation(evaluations["fine_tuned"]).higher)
     return written
 
@@ -83,6 +83,7 @@ def gather(
     found = {subject: _evaluation(reference) for subject, reference in evaluations.items()}
     costs = with_exports({subject: each.cost for subject, each in found.items()}, exports)
     last = found["fine_tuned"]
+    card = slim_card(data_of(results))
     return Report(
         schema_version=1,
         parameters=parameters,
@@ -93,9 +94,9 @@ def gather(
         sparsity=_sparsity(results, last),
         layers=last.layers,
         stages=[result.record for result in results],
-        notices=notices_of(results),
+        notices=[*notices_of(results), *learnt_nothing(costs["dense"], card)],
         checks=checks_of(results),
-        data_card=slim_card(data_of(results)),
+        data_card=card,
         exports=records(exports["files"]) if exports else [],
     )
 

@@ -20,7 +20,7 @@ from secateur.report.transfer import (
 from secateur.report.transfer_files import write_transfer
 from secateur.store import Reference
 from secateur.tasks.announce import announce
-from secateur.tasks.data_card import data_of, faces_of, show_cards, slim_card
+from secateur.tasks.data_card import data_of, faces_of, slim_card
 from secateur.tasks.said import checks_of, notices_of
 from secateur.tasks.stage import StageResult, can_pass, read
 
@@ -79,7 +79,6 @@ def transfer_report(
     write_transfer(output, report, read(final).directory / "model.keras", faces)
     get_run_logger().info(transfer_summary(report))
     create_markdown_artifact(transfer_markdown(report), key="transfer", description="The transfer")
-    show_cards(faces.cards)
     accuracy = report.final.metrics.get("accuracy")
     if accuracy is not None:
         zeros = 1 - report.final.nonzero / report.final.prunable

@@ -27,6 +27,16 @@ _MARKS = {
 }
 """By the bytes that a file begins with; those of UTF-32 begin as those of UTF-16 do."""
 
+_OTHERS = {
+    b"\x1f\x8b": "compressed by gzip; let its name end in .csv.gz",
+    b"BZh": "compressed by bzip2; let its name end in .csv.bz2",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; let its name end in .csv.zst",
+    b"PK\x03\x04": "a ZIP archive, as Excel's workbooks are; unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel; save it as CSV",
+    b"PAR1": "Parquet; let its name end in .parquet",
+}
+"""What is called CSV now and then, by the bytes that it begins with."""
+
 _LINES = 400  # that are looked at to find the delimiter
 
 # The csv module refuses cells of more than 128 KB unless it is told so.
@@ -86,6 +96,9 @@ def find_dialect(file: Path, config: DatasetConfig, wanted: Collection[str]) -> 
 def _encoding(file: Path) -> str:
     with open_bytes(file) as opened:
         start = opened.read(4096)
+    for mark, what in _OTHERS.items():
+        if start.startswith(mark):
+            raise ValueError(f"{file.name!r} is no text but {what}.")
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             return encoding

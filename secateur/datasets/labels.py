@@ -12,6 +12,7 @@ from secateur.datasets.label_forms import Form, from_zero, plain, read
 from secateur.datasets.raw import Raw
 from secateur.datasets.whole import is_quantity
 
+_EXACT = 1 << 24  # up to it, float32 has each whole number
 _HIDDEN = (
     "; -1 often stands for a label that is not told: say by dataset.test_split which split "
     "measures, or leave those examples out."
@@ -150,8 +151,28 @@ def _matrix(columns: list[np.ndarray], names: list[str], task: str) -> np.ndarra
             value = column[bad][0]
             need = "zeros and ones" if task == "multi_label" else "finite numbers"
             raise ValueError(f"The target {name!r} has the value {value}; {task} needs {need}.")
+        _refuse_equal(column, name)
     rows = [column.reshape(len(column), -1) for column in columns]
     return np.concatenate(rows, axis=1).astype(np.float32)
+
+
+def _refuse_equal(column: np.ndarray, name: str) -> None:
+    """Refuses numbers of which many become equal as float32, as which a model is trained on them.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    largest = float(np.abs(column.astype(np.float64)).max(initial=0))
+    if largest <= _EXACT:
+        return
+    count = len(np.unique(column))
+    lost = count - len(np.unique(column.astype(np.float32)))
+    if lost > count / 10:
+        raise ValueError(
+            f"The target {name!r} holds numbers as large as {largest:,.0f}, and {lost:,} of its "
+            f"{count:,} different values become equal to others in float32; take off what all "
+            "have in common."
+        )
 
 
 def _numbered(
@@ -228,6 +249,12 @@ def check_classes(targets: Targets, train: np.ndarray, config: DatasetConfig) ->
             f"The training split has no example of {count - len(there)} of {count} classes, the "
             f"first of them {name}: what the model gives for them is not trained."
         ]
+    if targets.class_names:
+        raise ValueError(
+            f"The training split has no example of the class {name!r} ({len(there)} of {count} "
+            "classes are there; a share of each class measures); add examples, leave the class "
+            f"out, or say dataset.classes {count} if the model has classes without examples."
+        )
     raise ValueError(
         f"The training split has no example of the class {name} ({len(there)} of {count} classes "
         "are there); number the classes from 0 without gaps, add examples, say dataset.classes "

@@ -19,7 +19,10 @@ Labelled = list[tuple[Path, int]]
 
 def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     """The sorted names of the training split's folders are the classes."""
-    folders = {name: _files(each[0], config) for name, each in place.splits.items()}
+    folders = {
+        name: _files(each[0], config, least=2 if name == "train" else 1)
+        for name, each in place.splits.items()
+    }
     names = tuple(folders["train"])
     for split, classes in folders.items():
         for name in classes:
@@ -42,8 +45,8 @@ def read(place: Place, config: DatasetConfig, scratch: Path) -> dict[str, Raw]:
     }
 
 
-def _files(folder: Path, config: DatasetConfig) -> dict[str, list[Path]]:
-    """The images of each class."""
+def _files(folder: Path, config: DatasetConfig, least: int) -> dict[str, list[Path]]:
+    """The images of each class, of which there are so many at least."""
     found = {entry.name: list(files_below(entry)) for entry in entries(folder) if entry.is_dir()}
     empty = [name for name, files in found.items() if not files]
     if empty and config.classes != len(found):
@@ -51,7 +54,7 @@ def _files(folder: Path, config: DatasetConfig) -> dict[str, list[Path]]:
             f"The folder {empty[0]!r} of {folder.name!r} holds no images; add some, take it out, "
             f"or say dataset.classes {len(found)} if the model has a class without examples."
         )
-    if len(found) < 2:
+    if len(found) < least:
         raise ValueError(
             f"The folder {folder.name!r} has {len(found)} folder(s) inside; allowed are two or "
             "more, one for each class."

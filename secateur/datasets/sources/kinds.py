@@ -13,6 +13,8 @@ from secateur.datasets.understanding import Kind
 
 _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
 _WHOLE = r"^[+-]?[0-9]+$"
+_NEAR = r"^[-+$€£\s\x{a0}]*[0-9][0-9.,'\s\x{a0}\x{2009}\x{202f}\x{2019}]*[%$€£]?$"
+"""What is nearly a number: with marks or blanks of several kinds between thousands, or a unit."""
 _YES_OR_NO = ("true", "false", "True", "False", "TRUE", "FALSE")
 
 
@@ -102,7 +104,7 @@ def parse(column: pa.ChunkedArray, decimal: str) -> Parsed:
             f"{column[row].as_py()[:40]!r}",
             row,
         )
-    near = _flags(pc.match_substring_regex(bare, r"^[-+$€£\s]*[0-9][0-9.,'\s]*[%$€£]?$"))
+    near = _flags(pc.match_substring_regex(bare, _NEAR))
     if (near & ~found).sum() > (~missing).sum() / 2:
         row = int((near & ~found).argmax())
         raise UnreadableError(

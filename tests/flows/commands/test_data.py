@@ -7,6 +7,7 @@ import json
 import pytest
 
 from secateur.flows.cli import main
+from secateur.layout import ROOT
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def test_it_prints_what_was_understood_and_writes_a_page(path, tmp_path, capsys)
     assert "has a semicolon between its values (dataset.delimiter)" in text
     assert "The column 'kind' alone tells the class" in text
     assert "<title>Data: data.csv</title>" in page.read_text()
+
+
+def test_the_readme_quotes_what_it_prints(capsys):
+    assert main(["data", "breast_cancer"]) == 0
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    first = capsys.readouterr().out.splitlines()[0]
+    assert f'`secateur data breast_cancer` begins with "{first}"' in readme
 
 
 def test_json_is_the_card_alone(path, capsys):

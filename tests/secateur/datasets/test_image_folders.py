@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -208,3 +209,21 @@ def test_an_empty_folder_is_a_class_where_the_parameters_count_it(tmp_path):
     _, y, info = _load(tmp_path, classes=3)
     assert (set(y.tolist()), info["classes"], info["class_names"]) == ({0, 2}, 3, ["0", "00", "1"])
     assert any("no example of 1 of 3 classes, the first of them 00" in n for n in info["notices"])
+
+
+def test_a_split_that_measures_may_lack_a_class(tmp_path):
+    random = np.random.default_rng(0)
+    for name, count in (("train/cat", 5), ("train/dog", 5), ("test/dog", 3)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for k in range(count):
+            picture = Image.fromarray(random.integers(0, 256, (4, 4), np.uint8))
+            picture.save(tmp_path / "set" / name / f"{k}.png")
+    _, y, info = _load(tmp_path / "set", validation=0)
+    assert info["class_names"] == ["cat", "dog"]
+    assert y.tolist() == [0] * 5 + [1] * 5 + [1] * 3
+    shutil.rmtree(tmp_path / "set" / "train" / "dog")
+    shutil.rmtree(tmp_path / "set" / "test" / "dog")
+    (tmp_path / "set" / "test" / "cat").mkdir()
+    shutil.copy(tmp_path / "set/train/cat/0.png", tmp_path / "set/test/cat/0.png")
+    with pytest.raises(ValueError, match=r"'train' has 1 folder\(s\) inside"):
+        _load(tmp_path / "set")

@@ -7,6 +7,7 @@ import pytest
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.labels import encode
+from secateur.datasets.load import materialize
 from secateur.datasets.raw import Raw
 from secateur.datasets.whole import is_quantity, tell
 
@@ -38,3 +39,21 @@ def test_many_numbers_that_do_not_count_are_predicted(values, quantity):
         assert encode(raw, config).task == "regression"
         asked = config.model_copy(update={"task": "regression"})
         assert not tell(raw, asked)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_targets_that_float32_does_not_tell_apart_are_refused(kind, tmp_path):
+    x, y = np.zeros((60, 2)), (10**12 + np.arange(60)).astype(kind)
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    lost = 60 - len(np.unique(y.astype(np.float32)))
+    sentence = f"{lost} of its 60 different values become equal to others in float32"
+    with pytest.raises(ValueError, match=sentence):
+        _materialized(tmp_path / "d.npz")
+    np.savez(tmp_path / "e.npz", x=x, y=y - 10**12 + 0.5)
+    assert _materialized(tmp_path / "e.npz").task == "regression"
+
+
+def _materialized(path):
+    out = path.with_suffix("")
+    out.mkdir()
+    return materialize(DatasetConfig(path=str(path)), out)

@@ -97,6 +97,35 @@ def test_inks_become_colours(values):
     np.testing.assert_allclose(decoded, ink[..., :3] * ink[..., 3:] / 255, atol=1)
 
 
+def _of_lab(values):
+    """Red, green and blue between 0 and 1 of CIE Lab at D50 (not clipped), by its definition."""
+    y = (values[..., 0] / 255 * 100 + 16) / 116
+    a, b = np.moveaxis(values[..., 1:].astype(np.int8).astype(float), -1, 0)
+    bent = np.stack([y + a / 500, y, y - b / 200], axis=-1)
+    white = np.array([0.9642, 1.0, 0.8249])
+    xyz = np.where(bent > 6 / 29, bent**3, 3 * (6 / 29) ** 2 * (bent - 4 / 29)) * white
+    linear = xyz @ np.linalg.inv(
+        [[0.43607, 0.22249, 0.01392], [0.38515, 0.71687, 0.09708], [0.14307, 0.06061, 0.71410]]
+    )
+    high = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(linear > 0.0031308, high, linear * 12.92)
+
+
+def test_lab_becomes_colours():
+    """Near the edge of what red, green and blue can show, Pillow's tables are rough."""
+    random = np.random.default_rng(0)
+    values = random.integers(0, 256, (200, 200, 3)).astype(np.uint8)
+    values[..., 1:] = (values[..., 1:].astype(np.int8) // 3).astype(np.uint8)
+    decoded, rule = _alone(_encoded(Image.fromarray(values, "LAB"), "TIFF"))
+    assert rule == Rule("8-bit", 3)
+    wanted = _of_lab(values)
+    inside = ((wanted > 0.2) & (wanted < 0.98)).all(axis=-1)
+    assert inside.sum() > 10_000
+    off = np.abs(decoded[inside] - wanted[inside] * 255).max(axis=-1)
+    assert np.median(off) < 1
+    assert np.quantile(off, 0.95) < 3
+
+
 @given(
     _arrays(np.uint16),
     st.sampled_from(["png", "<1", ">1", "<0"]),

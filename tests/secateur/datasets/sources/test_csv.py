@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 
 import numpy as np
@@ -336,6 +338,7 @@ def test_two_columns_of_one_name_are_refused_and_an_unnamed_one_that_is_asked_fo
         ("a b label\n1 2 x\n", "only 'a b label'; say .* or by dataset.delimiter what stands"),
         ("a:label\n1:x\n", "only 'a:label'; say .* or by dataset.delimiter"),
         ("only\n1\n", "only 'only'; say by dataset.target which of them the model shall give.$"),
+        ("a;label\n1\u00a0000;x\n2\u202f000,5;y\n", "1.xa0000. and the like, .* thousands"),
         ("a;label\n1.000,5;x\n2.000,5;y\n", "'1.000,5' and the like, .* between thousands"),
     ],
 )
@@ -374,3 +377,18 @@ def test_numbers_that_float32_does_not_tell_apart_are_told(tmp_path):
     lost = 50 - len(np.unique(times.astype(np.float32)))
     assert f"{lost} of its 50 different values become equal to others" in said
     assert "'when'" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (gzip.compress(b"a,label\n1,x\n"), r"compressed by gzip; let its name end in \.csv\.gz"),
+        (bz2.compress(b"a,label\n1,x\n"), r"let its name end in \.csv\.bz2"),
+        (b"PK\x03\x04" + b"\0" * 99, "as Excel's workbooks are"),
+        (b"PAR1" + b"\0" * 99, r"let its name end in \.parquet"),
+    ],
+)
+def test_what_is_something_else_is_told(content, sentence, tmp_path):
+    (tmp_path / "d.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        _load(tmp_path / "d.csv")
