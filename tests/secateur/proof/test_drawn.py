@@ -29,6 +29,7 @@ def test_every_class_of_keras_is_drawn_or_named():
     assert not left_out & drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, len(ALL), 20))
 def test_each_step_by_itself_is_of_its_class_and_can_be_copied(start):
     for name in sorted(ALL)[start : start + 20]:
