@@ -35,7 +35,8 @@ class DatasetConfig(BaseModel):
         "`.npz` or `.tfrecord` file, a folder "
         "with a folder of images for each class, or a folder whose files or folders `train`, "
         "`test` and, if there is one, `validation` are such data (in any case; also `training`, "
-        "`testing`, `valid`, `val` and `dev`).",
+        "`testing`, `valid`, `val` and `dev`). An `.npz` file may hold its splits, each array called "
+        "`x_train`, `y_train`, `x_test` and so on.",
     )
     factory: str | None = Field(
         default=None,
