@@ -32,10 +32,10 @@ class DatasetConfig(BaseModel):
         default=None,
         min_length=1,
         description="Your own data: a `.csv` (also `.csv.gz`, `.csv.bz2`, `.csv.zst`), `.parquet`, "
-        "`.npz` or `.tfrecord` file, a folder "
-        "with a folder of images for each class, or a folder whose files or folders `train`, "
-        "`test` and, if there is one, `validation` are such data (in any case; also `training`, "
-        "`testing`, `valid`, `val` and `dev`).",
+        "`.npz` or `.tfrecord` file, a folder with a folder of images for each class, or a folder "
+        "whose files or folders `train`, `test` and, if there is one, `validation` are such data "
+        "(in any case; also `training`, `testing`, `valid`, `val` and `dev`). An `.npz` file may "
+        "hold its splits, each array called `x_train`, `y_train`, `x_test` and so on.",
     )
     factory: str | None = Field(
         default=None,

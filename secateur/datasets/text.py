@@ -37,9 +37,11 @@ class Vectorizer:
     """
 
     def __init__(self, train: np.ndarray, config: DatasetConfig):
-        layer = _layer(config, None)
-        layer.adapt(train.tolist())
-        words = layer.get_vocabulary(include_special_tokens=False)
+        adapted = _layer(config, None)
+        adapted.adapt(train.tolist())
+        # NumPy takes zeros from the ends of strings: such words are unknown ones.
+        found = map(str, adapted.get_vocabulary(include_special_tokens=False))
+        words = [word for word in dict.fromkeys(found) if word]
         self.size = len(words) + 2
         self.words = words
         if not words:
@@ -48,14 +50,13 @@ class Vectorizer:
                 "choose another column by dataset.features, or dataset.tokens character."
             )
         self.length = config.text_length or _CONTEXT
-        self._layer = self._open = layer
+        self._layer = self._open = _layer(config, None, words)
         if config.task == "language_model":
             return
         if config.text_length is None:
             covered = np.quantile(self.lengths(train), _COVERED, method="higher")
             self.length = max(2, min(_LONGEST, int(covered)))
-        self._layer = _layer(config, self.length)
-        self._layer.set_vocabulary(words)
+        self._layer = _layer(config, self.length, words)
 
     def tokens(self, texts: np.ndarray) -> np.ndarray:
         """Tokens (texts, length), int32: cut at the end, and padded with 0."""
@@ -155,7 +156,13 @@ def check_tokens(
     ]
 
 
-def _layer(config: DatasetConfig, length: int | None) -> keras.layers.TextVectorization:
+def _layer(
+    config: DatasetConfig, length: int | None, vocabulary: list[str] | None = None
+) -> keras.layers.TextVectorization:
+    """A layer whose vocabulary, where it is given, is part of its config.
+
+    One that is set or adapted is saved a line a token, and a line break is a token, too.
+    """
     words = config.tokens == "word"
     return keras.layers.TextVectorization(
         max_tokens=config.vocabulary,
@@ -163,5 +170,6 @@ def _layer(config: DatasetConfig, length: int | None) -> keras.layers.TextVector
         split="whitespace" if words else "character",
         output_mode="int",
         output_sequence_length=length,
+        vocabulary=vocabulary,
         name="tokens",
     )

@@ -13,11 +13,12 @@ from secateur.output.names import names_of
 
 
 class _Report(NamedTuple):
-    """The report of a command: its file, what it holds, and folders beside it."""
+    """The report of a command: its file, what it holds, and folders and files beside it."""
 
     file: str
     holds: frozenset[str]
     folders: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 _REPORTS = {
@@ -25,6 +26,7 @@ _REPORTS = {
         "report.json",
         frozenset({"parameters", "dense", "pruned", "fine_tuned", "stages"}),
         ("tensorboard/*/*/events.out.tfevents.*",),
+        ("vectorizer.keras",),
     ),
     "sweep": _Report("sweep.json", frozenset({"axes", "trials", "variants", "fronts"})),
     "search": _Report("search.json", frozenset({"parameters", "budget", "steps", "winner"})),
@@ -34,6 +36,9 @@ _REPORTS = {
         "transfer.json", frozenset({"parameters", "source", "models", "histories"})
     ),
 }
+
+_LATER = {"data.html", "encoder.json", "vectorizer.keras"}
+"""Results that these versions did not write yet, the last one but for `prune`."""
 
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
 
@@ -69,7 +74,8 @@ def _files(folder: Path, command: str, report: _Report, told: Any) -> Files:
     written = (folder / report.file).lstat().st_mtime_ns
     sizes = dict(_sizes(told))
     found: Files = {}
-    for name in sorted({*names_of(command), *_named(folder, report, told)}):
+    names = set(names_of(command)) - _LATER
+    for name in sorted({*names, *_named(folder, report, told), *report.beside}):
         path = folder / name
         if any(above.is_symlink() for above in _between(folder, path)):
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from secateur.report.data_tables import feeding_lines
 from secateur.report.evidence import Evidence
 from secateur.report.markdown import markdown_table, model_name, title
 from secateur.report.naming import source
@@ -43,6 +44,7 @@ def to_card(report: Report, evidence: Evidence) -> str:
         "## How to get started\n",
         '```python\nimport keras\n\nmodel = keras.saving.load_model("model.keras")\n```\n',
         _inputs(evidence),
+        "".join(f"{line}\n" for line in (feeding_lines(evidence.card) if evidence.card else ())),
         "## Evaluation\n",
         "Measured on the test split, which no choice was made by: the model before pruning, right "
         "after it, and at the end.\n",

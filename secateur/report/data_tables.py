@@ -49,6 +49,18 @@ def duplicate_lines(card: Card) -> list[str]:
     return [f"{found['examples']:,} training examples repeat the inputs of an earlier one{differ}."]
 
 
+def feeding_lines(card: Card) -> list[str]:
+    """Sentences on the file beside the model that a user's texts or rows go through before it."""
+    if any(each.kind == "text" for each in card.inputs):
+        return ["The model takes tokens; vectorizer.keras beside it makes them of texts."]
+    if card.source and card.source.format in ("csv", "parquet"):
+        return [
+            "The model takes numbers in the order of encoder.json beside it; "
+            "secateur.load_encoder makes them of a data frame or of rows."
+        ]
+    return []
+
+
 def source_line(card: Card) -> str:
     """How the files are written, and which they are."""
     source = card.source

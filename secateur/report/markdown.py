@@ -13,6 +13,7 @@ from secateur.report.data_tables import (
     Table,
     card_summary,
     duplicate_lines,
+    feeding_lines,
     input_table,
     picture_lines,
     sample_parts,
@@ -74,7 +75,7 @@ def data_section(card: Card | None) -> list[str]:
     """The section Data: the card of the data set in short; nothing where a run has none."""
     if card is None:
         return []
-    lines = [*picture_lines(card), *duplicate_lines(card), *card.warnings]
+    lines = [*picture_lines(card), *duplicate_lines(card), *feeding_lines(card), *card.warnings]
     told = [_list(lines)] if lines else []
     return ["## Data\n", f"{_plain(card_summary(card))}\n", _table(split_table(card)), *told]
 

@@ -53,6 +53,7 @@ def test_the_report_and_the_ui_tell_of_the_data_and_rows_are_encoded(quick, fold
     assert report.data_card == card.without_pictures()
     assert card_summary(card) in (out / "report.html").read_text()
     assert card_summary(card) in (out / "report.md").read_text()
+    assert "encoder.json" in (out / "model_card.md").read_text()
     assert _artifact("data").data == card_markdown(card)
 
     encode = secateur.load_encoder(out)

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.load import materialize
@@ -140,3 +142,24 @@ def test_a_very_long_text_beside_many_short_ones_is_cut_and_told(tmp_path):
     (said,) = [notice for notice in data.info["notices"] if "longer" in notice]
     assert said.startswith("1 of 20,000 texts are longer than 3 tokens and are cut there")
     assert "(the longest has 200,000, row 124 of 'data.csv')" in said
+
+
+_CHARACTERS = st.one_of(st.sampled_from("\n\r\t\x1c\x85\u2028 ,a"), st.characters(codec="utf-8"))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.text(_CHARACTERS, max_size=9), min_size=1, max_size=6),
+    st.sampled_from(["word", "character"]),
+    st.sampled_from([None, "language_model"]),
+)
+def test_whatever_is_in_a_text_is_in_the_kept_vectorizer(tmp_path_factory, texts, tokens, task):
+    folder = tmp_path_factory.mktemp("kept")
+    given = np.array([*texts, "an a"], dtype=object)
+    vectorizer = Vectorizer(given, DatasetConfig(tokens=tokens, task=task))
+    vectorizer.save(folder)
+    kept = keras.saving.load_model(folder / FILE)
+    assert kept.get_layer("tokens").get_vocabulary()[2:] == vectorizer.words
+    found = kept(tf.constant(given.tolist())).numpy()
+    wanted = vectorizer.tokens(given)
+    np.testing.assert_array_equal(found, wanted[:, : found.shape[1]])

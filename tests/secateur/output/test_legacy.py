@@ -78,6 +78,16 @@ def test_a_file_of_another_size_than_the_report_says_is_the_users(old):
         Destination(old, names_of("prune", ("litert",))).check()
 
 
+@pytest.mark.parametrize("name", ["encoder.json", "data.html"])
+def test_what_earlier_versions_did_not_write_is_the_users(name, old):
+    (old / name).write_text("mine")
+    os.utime(old / name, (1_600_000_000,) * 2)
+    assert name not in recognised(old).files
+    with pytest.raises(ValueError, match="where results would be written, which is not from"):
+        replace(old, "prune", writer({name: "new"}), last=name)
+    assert (old / name).read_text() == "mine"
+
+
 def test_a_sweep_names_its_models(tmp_path):
     out = tmp_path / "out"
     _write(out, {"models/00-a.keras": "a", "sweep.html": "page", "sweep.json": json.dumps(SWEEP)})

@@ -48,6 +48,7 @@ def test_a_page_has_all_that_the_card_tells(card, face):
         "<c|3> tab: 0.5, -1.5",
     ):
         assert told in seen, told
+    assert ("in the order of encoder.json beside it" in seen) == (face == "section")
     assert page.count("<img") == 2
     assert not any(name in page for name in NAMES)
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -82,6 +83,7 @@ def test_the_short_form_is_in_the_report(make, card):
     section = text.partition("## Data\n")[2].partition("## ")[0]
     assert "| train | 1,000 | train |" in section
     assert "alone tells the class" in section
+    assert "encoder.json" in section
     assert "base64" not in text
     assert "## Data" not in to_markdown(make())
 

@@ -15,6 +15,7 @@ from secateur.datasets.card.schema import Card
 from secateur.datasets.config import DatasetConfig
 from secateur.datasets.load import materialize
 from secateur.report.data import to_html
+from secateur.report.markdown import card_markdown
 
 _RANDOM = np.random.default_rng(0)
 
@@ -159,3 +160,75 @@ def test_whole_numbers_beyond_float32_and_what_is_not_finite_are_told(tmp_path):
 def _new(folder):
     folder.mkdir()
     return folder
+
+
+_X = {
+    "numbers": _RANDOM.normal(size=(60, 3)),
+    "one number": _RANDOM.normal(size=60),
+    "whole numbers": _RANDOM.integers(-5, 5, (60, 3)),
+    "yes and no": _RANDOM.random((60, 3)) > 0.5,
+    "half floats": _RANDOM.normal(size=(60, 4)).astype(np.float16),
+    "bytes in a row": _RANDOM.integers(0, 256, (60, 9), np.uint8),
+    "sequences": _RANDOM.normal(size=(60, 10, 3)),
+    "pictures below 0": _RANDOM.normal(size=(60, 4, 4, 3)).astype(np.float32),
+    "constant pictures": np.zeros((60, 4, 4, 1), np.uint8),
+    "pictures of 16 bits": _RANDOM.integers(0, 65536, (60, 4, 4, 1)).astype(np.uint16),
+    "films": _RANDOM.integers(0, 256, (60, 2, 4, 4, 3), np.uint8),
+    "wide": _RANDOM.normal(size=(60, 1500)),
+}
+_Y = {
+    "classes": ({}, np.arange(60) % 3),
+    "binary": ({"task": "binary"}, np.arange(60) % 2),
+    "names": ({}, np.array(["<a>", "b|"])[np.arange(60) % 2]),
+    "labels": ({"task": "multi_label"}, _RANDOM.integers(0, 2, (60, 4))),
+    "numbers": ({}, _RANDOM.normal(size=60)),
+    "two numbers": ({}, _RANDOM.normal(size=(60, 2))),
+    "a constant": ({"task": "regression"}, np.ones(60)),
+    "a label for each of several": (
+        {"task": "token_classification"},
+        np.arange(300).reshape(60, 5) % 3,
+    ),
+    "maps": ({}, _RANDOM.integers(0, 3, (60, 4, 4))),
+    "many classes": ({"classes": 2000}, np.arange(60) % 7),
+}
+
+
+def _shown(path, folder, **config):
+    """The card of data, shown in all ways."""
+    folder.mkdir()
+    card = describe(materialize(DatasetConfig(path=str(path), **config), folder))
+    assert f"<title>Data: {path.name}</title>" in to_html(card)
+    assert card_markdown(card).startswith(f"# Data: {path.name}")
+    assert Card.model_validate_json(card.without_pictures().model_dump_json()).name == path.name
+    return card
+
+
+@pytest.mark.parametrize("inputs", _X)
+@pytest.mark.parametrize("validation", [0, 0.2])
+def test_inputs_of_any_kind_have_a_card(inputs, validation, tmp_path):
+    """A run fails where its data have none."""
+    np.savez(tmp_path / "d.npz", x=_X[inputs], y=np.arange(60) % 3)
+    card = _shown(tmp_path / "d.npz", tmp_path / "out", validation=validation)
+    assert len(card.samples) == 12
+
+
+@pytest.mark.parametrize("targets", _Y)
+def test_targets_of_any_kind_have_a_card(targets, tmp_path):
+    config, y = _Y[targets]
+    np.savez(tmp_path / "d.npz", x=_X["numbers"], y=y)
+    _shown(tmp_path / "d.npz", tmp_path / "out", **config)
+
+
+def test_several_inputs_outputs_and_language_have_a_card(tmp_path):
+    several = {"a": _X["numbers"], "b": _X["constant pictures"]}
+    np.savez(tmp_path / "d.npz", **several, kind=np.arange(60) % 3, price=_X["one number"])
+    outputs = {"kind": "classification", "price": "regression"}
+    card = _shown(tmp_path / "d.npz", tmp_path / "out", outputs=outputs)
+    assert [each.name for each in card.targets] == ["kind", "price"]
+    assert all(set(each.target) == {"kind", "price"} for each in card.samples)
+    rows = [f'"some words, {k} of them\nand a line",x' for k in range(60)]
+    (tmp_path / "d.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    features = {"features": ("text",), "task": "language_model", "text_length": 4}
+    card = _shown(tmp_path / "d.csv", tmp_path / "words", **features)
+    assert card.targets[0].task == "language_model"
+    _shown(tmp_path / "d.csv", tmp_path / "letters", tokens="character", **features)
