@@ -131,11 +131,13 @@ def test_a_sweep_of_which_every_trial_fails_fails(ran, sweep, tmp_path):
 
 def test_artifacts_of_a_sweep(ran, sweep):
     from prefect import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     sweep({"target": {"ratio": [0.9]}})
     with get_client(sync_client=True) as client:
         run = client.read_flow_runs(limit=1, sort="START_TIME_DESC")[0]
-        keys = {artifact.key for artifact in client.read_artifacts(limit=50)}
+        own = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+        keys = {artifact.key for artifact in client.read_artifacts(artifact_filter=own)}
     assert run.name == "sweep-mnist_5k-simple_net-ratio"
     assert {"sweep", "mnist_5k"} <= set(run.tags)
     assert {"pareto", "variants", "sweep", "data"} <= keys
