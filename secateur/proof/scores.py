@@ -16,7 +16,7 @@ from secateur.proof.record import Check
 
 mend()  # before a gradient is taken here
 
-LIMIT = 0.3
+LIMIT = 0.2
 """Seconds after which no further example is computed by itself …"""
 LEAST = 2
 """… once so many are done."""
