@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from secateur.store import Reference, digest_of
@@ -54,12 +53,12 @@ def fine_tune_dynamic(
         knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     masks = Masks.load(folder / "masks.npz")
     examples = dataset.train
-    steps = fine_tune.epochs * math.ceil(len(examples) / fine_tune.batch_size)
+    steps = fine_tune.epochs * fine_tune.steps(len(examples))
     goal = objective_of(objective, dataset.goal)
     loss = total_loss(goal, network)
 
     def gradients(step: int) -> Any:
-        size = min(len(examples), fine_tune.batch_size)
+        size = min(len(examples), fine_tune.batch(len(examples)))
         chosen = np.random.default_rng([seed, step]).choice(len(examples), size, replace=False)
         return dense_gradients(network, masks, loss, *examples.arrays(np.sort(chosen)))
 

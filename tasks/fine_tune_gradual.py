@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from secateur.importance.config import ImportanceConfig
@@ -54,7 +53,7 @@ def fine_tune_gradual(
         network = load_model(read(model).directory / "model.keras")
         knows = load_model(read(teacher).directory / "model.keras") if teacher else None
     goal = objective_of(objective, dataset.goal)
-    steps = fine_tune.epochs * math.ceil(len(dataset.train) / fine_tune.batch_size)
+    steps = fine_tune.epochs * fine_tune.steps(len(dataset.train))
     halt = Halt("fine_tune", fine_tune.epochs)
     with (
         epochs_shown("fine_tune", fine_tune.epochs) as progress,

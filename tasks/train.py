@@ -70,4 +70,5 @@ def train(
         early.save(build.directory / "early.npz")
         digest = digest_of([digest, early.digest()])
     checks = proved(network, saved, "after training", data=data)
-    return Product(digest, {"history": history, "checks": checks}, halt.said)
+    found = {"history": history, "checks": checks, "notices": train.told(len(dataset.train))}
+    return Product(digest, found, halt.said)

@@ -104,8 +104,8 @@ def fit(
             f"teacher is imitated; leave {group}.distill out."
         )
     epochs = config.epochs or 0
-    steps = math.ceil(len(train) / config.batch_size)
-    per_execution = int(_WORK_PER_EXECUTION // (_work(model) * config.batch_size + 1))
+    batch_size, steps = config.batch(len(train)), config.steps(len(train))
+    per_execution = int(_WORK_PER_EXECUTION // (_work(model) * batch_size + 1))
     if config.compute.devices > 1:  # TensorFlow 2.21 cannot run several steps of them in one loop
         per_execution = 1
     optimizer = sparse(model, config.regularizer, epochs * steps, optimizer)
@@ -140,7 +140,7 @@ def fit(
         model, epoch, steps, epochs, history, checkpoint, companions, progress, stop, said
     )
     if done < epochs and not (best and best.stopped):
-        batches = shuffled(train, config.batch_size, seed, epoch, augment)
+        batches = shuffled(train, batch_size, seed, epoch, augment)
         with computing(model, trained, batches, config.compute, group):
             trained.fit(
                 batches,

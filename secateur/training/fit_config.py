@@ -1,5 +1,6 @@
 """Parameters that `train` and `fine_tune` share: how a model is fitted."""
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +9,9 @@ from secateur.schema import tell_bounds
 from secateur.training.augment_config import Augmentation
 from secateur.training.compute_config import ComputeConfig
 from secateur.training.regularizer_config import RegularizerConfig
+
+_BATCH = 32
+"""Examples a step, of a data set that is large enough."""
 
 RateSchedule = Literal["constant", "cosine", "one_cycle"]
 
@@ -25,7 +29,13 @@ class FitConfig(BaseModel):
     epochs: int | None = Field(
         default=1, ge=0, le=100_000, description="Passes over the training data; 0 for none."
     )
-    batch_size: int = Field(default=32, ge=1, le=1_000_000, description="Examples a step.")
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Examples a step. Default: 32, and fewer with under 1,024 training examples "
+        "(16, 8, 4, 2, 1), so that an epoch of a small data set has steps enough to learn in.",
+    )
     learning_rate: float = Field(
         default=1e-3, gt=0, le=10, description="Adam's learning rate, at its highest."
     )
@@ -77,3 +87,24 @@ class FitConfig(BaseModel):
     compute: ComputeConfig = Field(
         default=ComputeConfig(), description="Precision, compiler and devices."
     )
+
+    def batch(self, examples: int) -> int:
+        """Examples a step, of so many in all: by default as many steps as examples, up to 32."""
+        if self.batch_size is not None:
+            return self.batch_size
+        smaller = 2 ** max(0, int(math.log2(max(examples, _BATCH) / _BATCH)))
+        return min(_BATCH, smaller)
+
+    def steps(self, examples: int) -> int:
+        """Steps of an epoch."""
+        return math.ceil(examples / self.batch(examples))
+
+    def told(self, examples: int) -> list[str]:
+        """A sentence where the batches are smaller than usual, for there are few examples."""
+        batch = self.batch(examples)
+        if self.batch_size is not None or batch == _BATCH or not self.epochs:
+            return []
+        return [
+            f"There are {examples:,} training examples, so that a step takes {batch} of them "
+            f"instead of {_BATCH} (--train.batch_size, --fine_tune.batch_size)."
+        ]

@@ -38,3 +38,20 @@ def test_bounds_themselves_are_allowed(config):
 def test_the_seed_of_fine_tuning_is_a_whole_number_of_31_bits(seed):
     with pytest.raises(ValidationError, match="seed"):
         FineTuneConfig(seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch", "steps"),
+    [(1, 1, 1), (63, 1, 63), (64, 2, 32), (108, 2, 54), (128, 4, 32), (1023, 16, 64)],
+)
+def test_small_data_sets_have_smaller_batches(examples, batch, steps):
+    config = TrainConfig(epochs=1)
+    assert (config.batch(examples), config.steps(examples)) == (batch, steps)
+    assert f"takes {batch} of them" in config.told(examples)[0]
+
+
+@pytest.mark.parametrize("examples", [1024, 4000, 60_000])
+def test_others_have_32_a_step(examples):
+    assert TrainConfig(epochs=1).batch(examples) == 32
+    assert TrainConfig(epochs=1).told(examples) == []
+    assert TrainConfig(epochs=1, batch_size=7).batch(10) == 7
