@@ -189,7 +189,8 @@ def run(kind: tuple[str, str], pattern: str) -> str:
 
 def _removed(model: keras.Model, x: np.ndarray, y: Any, pattern: str) -> str:
     ratio = 0.3 if pattern == "layer" else RATIO
-    target = TargetConfig(pattern=pattern, ratio=ratio)
+    ranked = {"rank_layers": "scores"} if pattern == "layer" else {}
+    target = TargetConfig(pattern=pattern, ratio=ratio, **ranked)
     small = remove_least(model, score(model, None, "magnitude"), target).model
     assert small.output_shape == model.output_shape
     gone = 1 - small.count_params() / model.count_params()
