@@ -95,17 +95,10 @@ def test_a_run_from_the_form_with_changed_values(served, page, picture, home):
     picture("prune-run")
     page.get_by_text("Artifacts", exact=True).click()
     page.get_by_text("What was understood of the data").first.wait_for()
-    page.get_by_text(
-        "Task runs", exact=True
-    ).last.scroll_into_view_if_needed()  # loads what follows
-    page.wait_for_timeout(3000)
-    for _ in range(4):
-        page.mouse.move(760, 700)
+    page.mouse.move(760, 700)
+    for _ in range(4):  # what lies below is loaded when it comes into view
         page.mouse.wheel(0, 900)
-        page.wait_for_timeout(700)
-    picture("artifacts2")
-    open("/tmp/pics/text.txt", "w").write(_text(page))
-    page.set_default_timeout(4000)
+        page.wait_for_timeout(1000)
     page.get_by_text("The run's report").first.wait_for()
     found = served("/artifacts/filter", {})
     report = next(artifact["id"] for artifact in found if artifact["key"] == "report")
