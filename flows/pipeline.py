@@ -243,8 +243,7 @@ def _rewinding(p: PruneParameters, dense: Reference) -> dict[str, Any]:
 
 def has_scores(p: PruneParameters) -> bool:
     """Whether a run scores weights before it prunes."""
-    ranked = p.target.pattern != "layer" or p.target.rank_layers == "scores"
-    return ranked and not _is_method(p)
+    return p.target.scored and not _is_method(p)
 
 
 def _is_method(p: PruneParameters) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 import keras
 
-from secateur.datasets.given import Arrays, Given, check_inputs, number_of_batches, read, told
+from secateur.datasets.given import Arrays, check_inputs, number_of_batches, parts, read, told
 from secateur.evaluation.counts import count_layers
+from secateur.evaluation.in_process import metrics_on
 from secateur.evaluation.schema import LayerCount
 from secateur.graph.copying import copied
 from secateur.importance.config import ImportanceConfig
@@ -32,11 +33,8 @@ from secateur.sparsity.select import select
 from secateur.sparsity.zeros import masks_of_zeros
 from secateur.structure.gradual import chooser
 from secateur.structure.pruning import remove_least
-from secateur.structure.recalibration import remeasure
+from secateur.structure.recalibration import NORM_EXAMPLES, remeasure
 from secateur.structure.shrinking import Cut, shrink_where_possible
-
-_NORM_EXAMPLES = 2048
-"""Over which BatchNorm is measured anew; its batch statistics hardly change with more."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,7 @@ class _Work:
             masks = self._cut(target) if target.cuts else self._chosen(target, masks)
             with hold(self.model, masks) if masks else contextlib.nullcontext():
                 if self._data is not None and not target.cuts:
-                    options = {"examples": _NORM_EXAMPLES, "seed": self._scoring["seed"]}
+                    options = {"examples": NORM_EXAMPLES, "seed": self._scoring["seed"]}
                     found = remeasure(self.model, lambda: self._data, **options)
                     self.notices += found.notices
                     self.checks += found.checks
@@ -269,17 +267,19 @@ class _Work:
 
     def _cut(self, target: TargetConfig) -> Masks:
         """Removes for good; the masks are of what was zero before anything was pruned."""
-        from secateur.structure.timing import LiteRTLatency
+        latency = None
+        if target.measure == "latency":
+            from secateur.structure.timing import LiteRTLatency
 
-        ranked = target.pattern != "layer" or target.rank_layers == "scores"
+            latency = LiteRTLatency(self.model)
         small = remove_least(
             self.model,
-            self._score() if ranked else None,
+            self._score() if target.scored else None,
             target,
             data=self._data,
             loss=self._scoring["loss"],
             seed=self._scoring["seed"],
-            latency=LiteRTLatency(self.model) if target.measure == "latency" else None,
+            latency=latency,
         )
         self._replace(small)
         return Masks({}) if target.regrow else masks_of_zeros(self.model)
@@ -318,7 +318,7 @@ class _Work:
         return scores
 
     def _fit(self, callbacks: list[Any]) -> None:
-        x, y, weights = _parts(self._data)
+        x, y, weights = parts(self._data)
         validation = self._validation
         with told():
             fitted = self.model.fit(
@@ -346,19 +346,11 @@ class _Work:
     def _measure(self, subject: str) -> None:
         if self._validation is None:
             return
-        x, y, weights = _parts(self._validation)
-        with told():
-            found = self.model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)
-        self.metrics[subject] = {name: float(value) for name, value in found.items()}
-
-
-def _parts(data: Given) -> tuple[Any, Any, Any]:
-    """Inputs, labels and sample weights, as `fit` and `evaluate` take them."""
-    return tuple(data) if isinstance(data, Arrays) else (data, None, None)
+        self.metrics[subject] = metrics_on(self.model, self._validation)
 
 
 def _examples(criterion: str, examples: int | None, epochs: int) -> int | None:
     """How many examples are looked at, at most; None for all."""
     known = BUILT_IN.get(criterion)
     scored = 0 if known and not known.data else examples
-    return None if epochs or scored is None else max(scored, _NORM_EXAMPLES)
+    return None if epochs or scored is None else max(scored, NORM_EXAMPLES)

@@ -93,6 +93,11 @@ def check_inputs(model: keras.Model, data: Given) -> None:
         )
 
 
+def parts(data: Given) -> tuple[Any, Any, Any]:
+    """Inputs, labels and sample weights, as `fit` and `evaluate` take them."""
+    return tuple(data) if isinstance(data, Arrays) else (data, None, None)
+
+
 def batches_of(dataset: tf.data.Dataset | keras.utils.PyDataset) -> Iterator[Arrays]:
     """The batches, from the first one to the last.
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import keras
-
 from secateur.datasets.dataset import Split
 from secateur.evaluation.accuracy import measure_accuracy
 from secateur.evaluation.counts import count_layers
-from secateur.evaluation.flops import total_flops
+from secateur.evaluation.flops import counted_flops
 from secateur.evaluation.schema import Cost, Evaluation, Score
 from secateur.evaluation.size import file_size
 from secateur.models.files import load_model
@@ -41,7 +39,7 @@ def evaluate_file(
             "its weights or in the data."
         )
     layers = count_layers(model)
-    flops, notices = _flops(model)
+    flops, notices = counted_flops(model)
     cost = Cost(
         loss=loss,
         metrics=metrics,
@@ -64,10 +62,3 @@ def evaluate_file(
         layers=layers,
         notices=notices,
     )
-
-
-def _flops(model: keras.Model) -> tuple[int | None, list[str]]:
-    try:
-        return total_flops(model), []
-    except ValueError as error:
-        return None, [f"FLOPs were not counted: {error}"]

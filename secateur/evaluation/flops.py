@@ -148,6 +148,14 @@ def total_flops(model: keras.Model) -> int:
     return sum(flops(model).values())
 
 
+def counted_flops(model: keras.Model) -> tuple[int | None, list[str]]:
+    """`total_flops`, or None and a notice that says why they cannot be counted."""
+    try:
+        return total_flops(model), []
+    except ValueError as error:
+        return None, [f"FLOPs were not counted: {error}"]
+
+
 def _graph_flops(graph: Any, inputs: list[Shape] | None, prefix: str) -> dict[str, int]:
     from secateur.evaluation.flop_rules import call_flops
 

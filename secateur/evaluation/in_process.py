@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from secateur.datasets.given import Arrays, read, told
+from secateur.datasets.given import Arrays, Given, parts, read, told
 from secateur.evaluation.counts import count_layers
-from secateur.evaluation.flops import total_flops
+from secateur.evaluation.flops import counted_flops
 from secateur.evaluation.schema import FileSize, LayerCount
 from secateur.evaluation.size import file_size
 
@@ -54,6 +54,15 @@ class Evaluated:
         return "\n".join([*lines, *self.notices])
 
 
+def metrics_on(model: keras.Model, data: Given, batch_size: int = 32) -> dict[str, float]:
+    """What `model.evaluate` says on data that `secateur.datasets.given.read` has read."""
+    x, y, weights = parts(data)
+    how = {"batch_size": batch_size} if isinstance(data, Arrays) else {}
+    with told():
+        found = model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0, **how)
+    return {name: float(value) for name, value in found.items()}
+
+
 def evaluate(model: keras.Model, data: Any = None, *, batch_size: int = 32) -> Evaluated:
     """Measures a model on data, and counts its weights, FLOPs and bytes.
 
@@ -69,17 +78,8 @@ def evaluate(model: keras.Model, data: Any = None, *, batch_size: int = 32) -> E
     if data is not None:
         if not model.compiled:
             raise ValueError("Measuring on data needs a compiled model: call model.compile.")
-        given = read(data, batch_size=batch_size)
-        x, y, weights = given if isinstance(given, Arrays) else (given, None, None)
-        how = {"batch_size": batch_size} if isinstance(given, Arrays) else {}
-        with told():
-            found = model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0, **how)
-        metrics = {name: float(value) for name, value in found.items()}
-    notices: list[str] = []
-    try:
-        flops: int | None = total_flops(model)
-    except ValueError as error:
-        flops, notices = None, [f"FLOPs were not counted: {error}"]
+        metrics = metrics_on(model, read(data, batch_size=batch_size), batch_size)
+    flops, notices = counted_flops(model)
     with tempfile.TemporaryDirectory() as folder:
         model.save(path := Path(folder) / "model.keras")
         size = file_size(path)

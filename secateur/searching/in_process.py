@@ -178,12 +178,45 @@ def sensitivity(
         ValueError: One sentence on what does not fit.
     """
     _check_model(model, criterion)
-    scope = SearchTarget(pattern=(pattern,), **target).targets()
-    unused = BudgetConfig(accuracy_drop=0.0)
-    problem = Problem(unused, "bytes", scope, SearchConfig(), 0, seed=seed, tuning_seed=seed)
-    how = {"criterion": criterion, "epochs": 0, "batch_size": 32}
-    asked = sensitivity or SensitivityConfig()
-    return _Trainer(model, read(data), validation, problem, how, asked).start(0, ()).sensitivity
+    (scope,) = SearchTarget(pattern=(pattern,), **target).targets()
+    given, asked = _labelled(validation), sensitivity or SensitivityConfig()
+    scores = score(model, read(data), criterion, seed=seed) if scope.scored else None
+    return _curves(model, scores, scope, given, asked, seed)
+
+
+def _labelled(validation: Any) -> Arrays:
+    """Inputs, and one whole-number label for each."""
+    given = read(validation)
+    if not isinstance(given, Arrays) or not isinstance(given.y, np.ndarray):
+        raise ValueError("validation must be a tuple (x, y) of arrays: every choice is on it.")
+    labels = given.y[:, 0] if given.y.ndim == 2 and given.y.shape[1] == 1 else given.y
+    check_labels(labels)
+    return given._replace(y=labels)
+
+
+def _loss(model: keras.Model) -> Any:
+    return keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
+
+
+def _curves(
+    model: keras.Model,
+    scores: Any,
+    target: TargetConfig,
+    validation: Arrays,
+    asked: SensitivityConfig,
+    seed: int,
+) -> Sensitivity:
+    return measure_sensitivity(
+        model,
+        scores,
+        target,
+        (validation.x, validation.y),
+        loss=_loss(model),
+        ratios=asked.ratios,
+        stop=asked.stop,
+        examples=asked.examples,
+        seed=seed,
+    )
 
 
 def _check(model: keras.Model, budget: BudgetConfig, minimize: str | None, criterion: str) -> None:
@@ -228,12 +261,7 @@ class _Trainer:
         how: Mapping[str, Any],
         sensitivity: SensitivityConfig,
     ) -> None:
-        given = read(validation)
-        if not isinstance(given, Arrays) or not isinstance(given.y, np.ndarray):
-            raise ValueError("validation must be a tuple (x, y) of arrays: every choice is on it.")
-        labels = given.y[:, 0] if given.y.ndim == 2 and given.y.shape[1] == 1 else given.y
-        check_labels(labels)
-        self.model, self.data, self.validation = model, data, given._replace(y=labels)
+        self.model, self.data, self.validation = model, data, _labelled(validation)
         self.problem, self.how, self.sensitivity = problem, how, sensitivity
         self.right = self.answers(model)
 
@@ -288,25 +316,15 @@ class _Start:
 
     def __init__(self, trainer: _Trainer, model: keras.Model, target: TargetConfig) -> None:
         self._trainer, self._model, self.target = trainer, model, target
-        self._loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
-        ranked = target.pattern != "layer" or target.rank_layers == "scores"
         how = {"criterion": trainer.how["criterion"], "seed": trainer.problem.seed}
-        self._scores = score(model, trainer.data, **how) if ranked else None
+        self._scores = score(model, trainer.data, **how) if target.scored else None
+        self._last: dict[tuple[int, int], Pruned] = {}
 
     @functools.cached_property
     def sensitivity(self) -> Sensitivity:
-        asked, given = self._trainer.sensitivity, self._trainer.validation
-        return measure_sensitivity(
-            self._model,
-            self._scores,
-            self.target,
-            (given.x, given.y),
-            loss=self._loss,
-            ratios=asked.ratios,
-            stop=asked.stop,
-            examples=asked.examples,
-            seed=self._trainer.problem.seed,
-        )
+        own = self._trainer
+        given, asked, seed = own.validation, own.sensitivity, own.problem.seed
+        return _curves(self._model, self._scores, self.target, given, asked, seed)
 
     @property
     def digest(self) -> str:
@@ -328,13 +346,15 @@ class _Start:
 
             table = measure_table()
         data = self._trainer.data
-        predictor = Predictor(self._model, self._scores, data, self._loss, table)
+        predictor = Predictor(self._model, self._scores, data, _loss(self._model), table)
         if order == "ratio":
             return by_ratio(predictor, self.target, measure)
         return by_loss(predictor, self.target, measure, self.sensitivity)
 
     def trained(self, candidate: Candidate, seed: int) -> Pruned:
-        """The candidate's model."""
+        """The whole candidate's model; that of the candidate that was evaluated last is there."""
+        if not candidate.rungs and (known := self._last.get((candidate.number, seed))):
+            return known
         epochs = self._trainer.problem.epochs if candidate.tuned else 0
         if candidate.rungs:
             epochs = candidate.rungs[-1]
@@ -346,11 +366,14 @@ class _Start:
     def _outcome(self, candidate: Candidate, seeds: Sequence[int]) -> Outcome:
         trainer = self._trainer
         costs, right = [], []
+        self._last = {}
         for seed in seeds:
             try:
-                model = self.trained(candidate, seed).model
+                found = self.trained(candidate, seed)
             except ValueError as error:
                 return Outcome(candidate, {}, [], Estimate(1.0, 0.0), stopped=str(error))
-            costs.append(trainer.measure(model))
-            right.append(trainer.answers(model))
+            if not candidate.rungs:
+                self._last[candidate.number, seed] = found
+            costs.append(trainer.measure(found.model))
+            right.append(trainer.answers(found.model))
         return Outcome(candidate, mean_costs(costs), right, drop(trainer.right, right))

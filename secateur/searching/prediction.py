@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from secateur.evaluation.flops import UnknownFlops, total_flops
+from secateur.evaluation.flops import UnknownFlops, counted_flops
 from secateur.models.weights import prunable_weights
 from secateur.searching.latency_table import LatencyTable
 from secateur.searching.schema import Prediction, Waypoint
@@ -52,14 +52,10 @@ class Predictor:
 
     def dense(self) -> Prediction:
         """The model as it is."""
-        try:
-            counted: int | None = total_flops(self._model)
-        except ValueError:
-            counted = None
         return Prediction(
             parameters=self._model.count_params(),
             nonzero=sum(int((~zero).sum()) for zero in self._zero.values()),
-            flops=counted,
+            flops=counted_flops(self._model)[0],
         )
 
     def waypoint(self, target: TargetConfig) -> Waypoint:

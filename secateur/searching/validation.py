@@ -10,7 +10,7 @@ import numpy as np
 
 from secateur.datasets.dataset import Split
 from secateur.evaluation.counts import count_layers
-from secateur.evaluation.flops import total_flops
+from secateur.evaluation.flops import counted_flops
 from secateur.evaluation.size import file_size
 from secateur.models.files import load_model
 from secateur.searching.schema import Costs
@@ -35,14 +35,10 @@ def validate_file(path: Path, validation: Split) -> tuple[np.ndarray, Costs]:
 
 def costs_of(model: keras.Model, path: Path) -> Costs:
     """What a model costs that is saved as the file `path`."""
-    try:
-        flops: int | None = total_flops(model)
-    except ValueError:
-        flops = None
     return Costs(
         parameters=model.count_params(),
         nonzero=sum(layer.nonzero for layer in count_layers(model)),
-        flops=flops,
+        flops=counted_flops(model)[0],
         bytes=file_size(path).gzip,
     )
 

@@ -179,6 +179,11 @@ class TargetConfig(BaseModel):
         sized = self.ratio is not None or isinstance(self.allocation, dict)
         return self.pattern == "channel" and compared and sized
 
+    @property
+    def scored(self) -> bool:
+        """Whether what goes is chosen by scores of weights; whole layers need not be."""
+        return self.pattern != "layer" or self.rank_layers == "scores"
+
     def settled(self, criterion: str) -> TargetConfig:
         """The same with the allocation that `auto` stands for; elsewhere `auto` is global.
 

@@ -16,12 +16,9 @@ from secateur.structure.choosing import choose
 from secateur.structure.cutting import remove
 from secateur.structure.dependency import analyse
 from secateur.structure.layers import LayerRemoval, choose_layers
-from secateur.structure.recalibration import remeasure
+from secateur.structure.recalibration import NORM_EXAMPLES, remeasure
 from secateur.structure.removal import Removal
 from secateur.structure.shrinking import Cut
-
-_NORM_EXAMPLES = 2048
-"""Over which BatchNorm is measured anew."""
 
 
 def choose_for(
@@ -120,7 +117,7 @@ def remove_least(
             f"{1 - after / before:.1%} less."
         )
     if data is not None:
-        found = remeasure(small, lambda: data, examples=_NORM_EXAMPLES, seed=seed)
+        found = remeasure(small, lambda: data, examples=NORM_EXAMPLES, seed=seed)
         notices += found.notices
         checks += found.checks
     return Cut(small, notices, removal.layer_widths, kept=kept, checks=tuple(checks))

@@ -16,6 +16,8 @@ from secateur.proof.record import Check
 from secateur.proof.statistics import prove_statistics
 from secateur.structure.moments import Moments
 
+NORM_EXAMPLES = 2048
+"""Over which BatchNorm is measured anew; its statistics hardly change with more."""
 _SETTLED = 1e-4
 """Change of mean (in deviations) and variance (as a share) that needs no further pass."""
 
@@ -61,7 +63,7 @@ def recalibrate(
     model: keras.Model,
     data: Any,
     *,
-    examples: int | None = 2048,
+    examples: int | None = NORM_EXAMPLES,
     batch_size: int = 256,
     seed: int = 0,
 ) -> int:

@@ -91,7 +91,7 @@ def test_what_flops_cannot_be_counted_is_null_and_noticed(model, split, tmp_path
     def unknown(_):
         raise ValueError("the layer 'a' is not known.")
 
-    monkeypatch.setattr("secateur.evaluation.evaluate.total_flops", unknown)
+    monkeypatch.setattr("secateur.evaluation.flops.total_flops", unknown)
     save_model(model, tmp_path / "model.keras")
     found = evaluate_file(tmp_path / "model.keras", split, split)
     assert found.cost.flops is None
